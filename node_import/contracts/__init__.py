@@ -1,0 +1,1 @@
+"""What crosses the border: messages, headers, error codes, JSON Schemas. Pure; no I/O."""

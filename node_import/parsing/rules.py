@@ -1,0 +1,31 @@
+"""The numbers and names that decide how a file is read; defaults are the contract's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from node_import.contracts.node_type import NodeType
+from node_import.sizes import GIB, KIB, MIB
+
+
+@dataclass(frozen=True, slots=True)
+class ParseRules:
+    """How one file is read. Sizes are bytes.
+
+    `block_bytes` is a tuning constant and must never change a result; the rest are the limits
+    of the contract ("Files").
+    """
+
+    default_type: NodeType = NodeType.USER
+    reference_columns: tuple[str, ...] = ("reference_id", "ref_id", "external_id", "id")
+    block_bytes: int = 8 * MIB
+    max_header_bytes: int = MIB
+    max_columns: int = 1_000
+    max_name_chars: int = 255
+    max_reference_chars: int = 255
+    max_record_bytes: int = MIB  # a quoted field must close, and a record end, by this byte
+    max_value_bytes: int = 64 * KIB
+    max_rejects: int = 1_000_000
+    max_decompressed_bytes: int = 100 * GIB
+    max_decompression_ratio: int = 200
+    ratio_applies_after_bytes: int = 64 * MIB

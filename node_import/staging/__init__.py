@@ -1,0 +1,1 @@
+"""Where work comes to rest between parsing and loading: plans, manifests, segments."""
