@@ -1,0 +1,91 @@
+"""Connections to PostgreSQL, and in whose name a transaction acts.
+
+The importer logs in as `ni_importer`, which owns nothing. What concerns all tenants (jobs,
+ledger, outbox, positions) it does as `ni_operator`; what concerns one tenant's nodes it does as
+itself with `app.domain_id` set. Both hold for one transaction and are gone with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from node_import.database.failures import translated_failures
+from node_import.settings import Settings
+
+Connection: TypeAlias = psycopg.Connection[DictRow]
+
+CONNECT_SECONDS = 10
+
+
+class Database:
+    """One PostgreSQL database, as one login role."""
+
+    def __init__(
+        self, dsn: str, *, statement_timeout: float = 300.0, lock_timeout: float = 30.0
+    ) -> None:
+        self._dsn = dsn
+        # A client that vanished without a word must not keep its locks: keepalives find out.
+        self._options: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "node-import",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "options": f"-c statement_timeout={int(statement_timeout * 1000)}"
+            f" -c lock_timeout={int(lock_timeout * 1000)}"
+            " -c idle_in_transaction_session_timeout=600000",
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Database:
+        """The importer's database."""
+        return cls(
+            settings.postgres_dsn.get_secret_value(),
+            statement_timeout=settings.statement_timeout,
+            lock_timeout=settings.lock_timeout,
+        )
+
+    def connect(self) -> Connection:
+        """A new connection in autocommit mode: use `conn.transaction()`. Rows are dicts.
+
+        Raises:
+            TransientError: DATABASE_UNAVAILABLE when no connection can be had.
+        """
+        with translated_failures():
+            return psycopg.connect(
+                self._dsn, autocommit=True, row_factory=dict_row, **self._options
+            )
+
+    @contextmanager
+    def operator(self) -> Iterator[Connection]:
+        """One transaction on a connection of its own, as `ni_operator`: all tenants, no nodes."""
+        with self.connect() as conn, translated_failures(), operator_transaction(conn):
+            yield conn
+
+    @contextmanager
+    def tenant(self, domain_id: UUID | str) -> Iterator[Connection]:
+        """One transaction on a connection of its own, bound to one tenant."""
+        with self.connect() as conn, translated_failures(), tenant_transaction(conn, domain_id):
+            yield conn
+
+
+@contextmanager
+def operator_transaction(conn: Connection) -> Iterator[None]:
+    """A transaction that acts as `ni_operator`."""
+    with conn.transaction():
+        conn.execute("SET LOCAL ROLE ni_operator")
+        yield
+
+
+@contextmanager
+def tenant_transaction(conn: Connection, domain_id: UUID | str) -> Iterator[None]:
+    """A transaction that sees and writes the rows of one tenant alone."""
+    with conn.transaction():
+        conn.execute("SELECT set_config('app.domain_id', %s, true)", [str(domain_id)])
+        yield
