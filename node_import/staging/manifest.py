@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.staging.plan import Plan
@@ -60,8 +60,25 @@ class Manifest:
     staged_bytes: int = 0
     parse_seconds: float = 0.0
     failure: Failure | None = None
+    area: str = ""  # name of the staging area, see pipeline.workshop
 
     @property
     def rejected_rows(self) -> int:
         """Rows in the reject file."""
         return sum(self.rejects_by_code.values())
+
+    def rows_by_slice(self) -> dict[int, int]:
+        """Staged rows of each slice that has any."""
+        rows: dict[int, int] = {}
+        for segment in self.segments:
+            for chunk in segment.chunks:
+                rows[chunk.slice_no] = rows.get(chunk.slice_no, 0) + chunk.rows
+        return rows
+
+    def only(self, slices: range) -> Manifest:
+        """The same manifest, knowing the chunks of these slices alone."""
+        segments = (
+            Segment(s.name, tuple(chunk for chunk in s.chunks if chunk.slice_no in slices))
+            for s in self.segments
+        )
+        return replace(self, segments=tuple(segment for segment in segments if segment.chunks))
