@@ -1,0 +1,1 @@
+"""Tests: `unit` (pure), `integration` (real services), `acceptance` (the command)."""
