@@ -20,7 +20,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A staged file: chunks of Arrow IPC, at most one a slice, in slice order."""
+    """A staged file: chunks (see `staging.segments`), at most one a slice, in slice order."""
 
     name: str  # inside the staging area of the job
     chunks: tuple[Chunk, ...]

@@ -1,0 +1,179 @@
+"""Staged rows on their way from the parser to the loader, cut by slice.
+
+A segment is one file: what was buffered at one flush, a chunk a slice, each chunk readable by
+itself. Columns: `line` Int64, `reference_id` String, `type` String, `v0`…`vN` nullable String,
+`content_hash` Int64 (`node_import.staging.content`).
+
+A chunk is Parquet with zstd level 1; one with fewer rows than columns is an Arrow IPC stream
+compressed whole, because Parquet's footer costs some 150 bytes a column. Measured as a share of
+the CSV: 1 M rows of 80 bytes with five values 0.25 (Arrow IPC with lz4 0.56, with zstd 0.27),
+written in 0.16 s; 32 rows of 999 values 0.72 instead of 2.1.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+import polars as pl
+import polars_hash as plh
+from backports import zstd
+
+from node_import.contracts.error_codes import ErrorCode
+from node_import.errors import TransientError
+from node_import.sizes import MIB
+from node_import.staging.area import StagingArea
+from node_import.staging.content import with_content_hash
+from node_import.staging.manifest import Chunk, Segment
+from node_import.staging.plan import Plan
+
+FLUSH_BYTES = 64 * MIB
+
+_SLICE = "slice_no"
+_PARQUET_MAGIC = b"PAR1"
+
+
+class StagedRowsLost(TransientError):
+    """A staged file is gone; repeating the read does not help, parsing the source again does."""
+
+
+class SegmentWriter:
+    """Takes rows in file order and writes segments; holds about twice `flush_bytes` at most."""
+
+    def __init__(
+        self,
+        area: StagingArea,
+        plan: Plan,
+        metadata_keys: Sequence[str],
+        flush_bytes: int = FLUSH_BYTES,
+    ) -> None:
+        self._area = area
+        self._plan = plan
+        self._metadata_keys = tuple(metadata_keys)
+        self._flush_bytes = flush_bytes
+        self._buffered: list[pl.DataFrame] = []
+        self._buffered_bytes = 0
+        self._segments: list[Segment] = []
+        self.staged_bytes = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Stage `rows`: `line`, `reference_id`, `type`, `v0`…`vN`, any number of rows."""
+        if rows.is_empty():
+            return
+        self._buffered.append(with_content_hash(rows, self._metadata_keys))
+        self._buffered_bytes += int(rows.estimated_size())
+        if self._buffered_bytes >= self._flush_bytes:
+            self._flush()
+
+    def close(self) -> tuple[Segment, ...]:
+        """Write what is left; the segments in the order they were written."""
+        self._flush()
+        return tuple(self._segments)
+
+    def _flush(self) -> None:
+        if not self._buffered:
+            return
+        rows = pl.concat(self._buffered)
+        self._buffered, self._buffered_bytes = [], 0
+        name = f"segment-{len(self._segments):05d}"
+        chunks: list[Chunk] = []
+        offset = 0
+        with self._area.write(name) as file:
+            for slice_no, part in _by_slice(rows, self._plan.slices):
+                encoded = _encode(part)
+                file.write(encoded)
+                chunks.append(Chunk(slice_no, offset, len(encoded), part.height))
+                offset += len(encoded)
+        self._segments.append(Segment(name, tuple(chunks)))
+        self.staged_bytes += offset
+
+
+def slice_number(slices: int) -> pl.Expr:
+    """Which slice of `slices` (a power of two) a row of `reference_id` is in: Int32.
+
+    The high bits of XXH64 with seed 0, so neighbouring slices are a range of the hash.
+    """
+    bits = slices.bit_length() - 1
+    if bits == 0:
+        return pl.lit(0, dtype=pl.Int32)
+    hashed: pl.Expr = plh.col("reference_id").nchash.xxhash64()
+    return (hashed // pl.lit(1 << (64 - bits), dtype=pl.UInt64)).cast(pl.Int32)
+
+
+def read_slice(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.DataFrame:
+    """All rows of one slice, in file order; no columns if there are no rows.
+
+    Raises:
+        StagedRowsLost: a segment is gone.
+    """
+    return _read(area, segments, slice_no, None)
+
+
+def read_references(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.Series:
+    """The references of one slice, in file order, duplicates included.
+
+    Raises:
+        StagedRowsLost: a segment is gone.
+    """
+    rows = _read(area, segments, slice_no, ["reference_id"])
+    return rows["reference_id"] if rows.width else pl.Series("reference_id", [], pl.String)
+
+
+def rows_by_slice(segments: Iterable[Segment]) -> dict[int, int]:
+    """How many rows each slice holds, by the index alone; a slice without rows is not in it."""
+    counts: dict[int, int] = {}
+    for segment in segments:
+        for chunk in segment.chunks:
+            counts[chunk.slice_no] = counts.get(chunk.slice_no, 0) + chunk.rows
+    return counts
+
+
+def _by_slice(rows: pl.DataFrame, slices: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Rows of each slice, slices in ascending order, rows in the order they came."""
+    ordered = rows.with_columns(slice_number(slices).alias(_SLICE)).sort(
+        _SLICE, maintain_order=True
+    )
+    lengths = ordered[_SLICE].rle().struct.unnest()
+    ordered = ordered.drop(_SLICE)
+    start = 0
+    for length, slice_no in lengths.iter_rows():
+        yield slice_no, ordered.slice(start, length)
+        start += length
+
+
+def _read(
+    area: StagingArea, segments: Iterable[Segment], slice_no: int, columns: list[str] | None
+) -> pl.DataFrame:
+    parts = []
+    for segment in segments:
+        for chunk in segment.chunks:
+            if chunk.slice_no == slice_no:
+                encoded = _chunk_bytes(area, segment, chunk)
+                parts.append(_decode(encoded, columns))
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
+def _chunk_bytes(area: StagingArea, segment: Segment, chunk: Chunk) -> bytes:
+    try:
+        encoded = area.read(segment.name, chunk.offset, chunk.length)
+    except FileNotFoundError:
+        encoded = b""
+    if len(encoded) != chunk.length:
+        message = f"staged file {segment.name} is gone; the source has to be read again"
+        raise StagedRowsLost(ErrorCode.OBJECT_STORE_UNAVAILABLE, message)
+    return encoded
+
+
+def _encode(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    if rows.height >= rows.width:
+        rows.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
+        return buffer.getvalue()
+    rows.write_ipc_stream(buffer, compression="uncompressed")
+    return zstd.compress(buffer.getvalue(), 1)
+
+
+def _decode(encoded: bytes, columns: list[str] | None) -> pl.DataFrame:
+    if encoded.startswith(_PARQUET_MAGIC):
+        return pl.read_parquet(io.BytesIO(encoded), columns=columns)
+    return pl.read_ipc_stream(io.BytesIO(zstd.decompress(encoded)), columns=columns)
