@@ -6,8 +6,11 @@ CREATE TABLE domain (
     id          uuid PRIMARY KEY,
     name        text NOT NULL UNIQUE CHECK (char_length(name) BETWEEN 1 AND 249),
     active      boolean NOT NULL DEFAULT true,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    served_at   timestamptz
 );
+COMMENT ON COLUMN domain.served_at IS
+    'when a run of this tenant was last handed to Dagster: whose turn it is';
 
 CREATE TABLE matching_group (
     id          uuid PRIMARY KEY,
@@ -95,10 +98,14 @@ CREATE TABLE nodes_import_job (
     message_value      bytea,
     message_headers    bytea,
 
-    -- Where it stands in the queue.
+    -- Where it stands in the queue. sequence_no is the order of arrival: offset order within a
+    -- Kafka partition. dispatched_at is set while a run is to claim the job and has not yet;
+    -- died_runs counts runs that ended without closing it, since it was made or reopened.
+    sequence_no        bigint GENERATED ALWAYS AS IDENTITY,
     partition_key      text,
     dispatch_no        int NOT NULL DEFAULT 0,
     dispatched_at      timestamptz,
+    died_runs          int NOT NULL DEFAULT 0,
     not_before         timestamptz NOT NULL DEFAULT now(),
     dagster_run_id     text,
 
@@ -117,11 +124,24 @@ CREATE TABLE nodes_import_job (
                        + rejected_nodes + failed_nodes
     )
 );
-CREATE INDEX nodes_import_job_open ON nodes_import_job (domain_id, created_at)
-    WHERE status IN ('PENDING', 'RUNNING');
+-- The queue of each tenant, in order.
+CREATE INDEX nodes_import_job_waiting ON nodes_import_job (domain_id, kind, sequence_no)
+    WHERE status = 'PENDING';
+CREATE INDEX nodes_import_job_waiting_files ON nodes_import_job (domain_id, group_id, sequence_no)
+    WHERE status = 'PENDING' AND kind = 'file';
+CREATE INDEX nodes_import_job_handed_over ON nodes_import_job (dispatched_at)
+    WHERE status = 'PENDING' AND dispatched_at IS NOT NULL;
+CREATE INDEX nodes_import_job_running ON nodes_import_job (dagster_run_id)
+    WHERE status = 'RUNNING';
+-- File imports of one group run one at a time, whoever starts them.
+CREATE UNIQUE INDEX nodes_import_job_one_file ON nodes_import_job (domain_id, group_id)
+    WHERE status = 'RUNNING' AND kind = 'file';
+-- The newest COMPLETED file import of a group: an older one must not overwrite it.
+CREATE INDEX nodes_import_job_imported_files ON nodes_import_job (domain_id, group_id, sequence_no)
+    WHERE status = 'COMPLETED' AND kind = 'file';
 CREATE INDEX nodes_import_job_partition ON nodes_import_job (partition_key);
-CREATE INDEX nodes_import_job_newest ON nodes_import_job (created_at DESC);
-CREATE INDEX nodes_import_job_tenant ON nodes_import_job (domain_id, created_at DESC);
+CREATE UNIQUE INDEX nodes_import_job_newest ON nodes_import_job (sequence_no);
+CREATE INDEX nodes_import_job_tenant ON nodes_import_job (domain_id, sequence_no);
 
 -- The ledger: a slice is loaded if and only if its row is here, since both commit together.
 CREATE TABLE import_ledger (
