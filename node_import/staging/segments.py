@@ -119,15 +119,6 @@ def read_references(area: StagingArea, segments: Iterable[Segment], slice_no: in
     return rows["reference_id"] if rows.width else pl.Series("reference_id", [], pl.String)
 
 
-def rows_by_slice(segments: Iterable[Segment]) -> dict[int, int]:
-    """How many rows each slice holds, by the index alone; a slice without rows is not in it."""
-    counts: dict[int, int] = {}
-    for segment in segments:
-        for chunk in segment.chunks:
-            counts[chunk.slice_no] = counts.get(chunk.slice_no, 0) + chunk.rows
-    return counts
-
-
 def _by_slice(rows: pl.DataFrame, slices: int) -> Iterator[tuple[int, pl.DataFrame]]:
     """Rows of each slice, slices in ascending order, rows in the order they came."""
     ordered = rows.with_columns(slice_number(slices).alias(_SLICE)).sort(
