@@ -12,7 +12,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,10 +22,11 @@ from node_import.sizes import GIB, KIB, MIB
 
 PREFIX = "NODE_IMPORT_"
 NameList = Annotated[tuple[str, ...], NoDecode]
+AnySettings = TypeVar("AnySettings", bound="RunSettings")
 
 
-class Settings(BaseSettings):
-    """The settings of one deployment. Sizes are bytes, times are seconds."""
+class RunSettings(BaseSettings):
+    """How imports are run: what the Dagster definitions need to know. All have defaults."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -35,6 +36,47 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    executor: Literal["in_process", "multiprocess", "k8s", "celery"] = Field(
+        default="in_process", description="How Dagster runs the steps of one import."
+    )
+    load_connections: int = Field(
+        default=2, ge=1, le=64, description="Connections over which one batch is loaded."
+    )
+    max_concurrent_runs: int = Field(
+        default=10, ge=1, description="Imports that run at once, over all tenants."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, description="Tries of a transient failure; also of a run that died."
+    )
+    group_max_jobs: int = Field(
+        default=250, ge=1, description="Most reference-list jobs that share one run."
+    )
+    group_max_references: int = Field(
+        default=50_000, ge=1, description="Most references that share one run."
+    )
+    intake_max_messages: int = Field(
+        default=5_000, ge=1, description="Most messages that one sensor tick reads."
+    )
+    intake_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        le=45,
+        description="Longest time that one sensor tick reads; Dagster gives a tick 60 s.",
+    )
+    sensor_interval: int = Field(
+        default=1, ge=1, description="Least seconds between two ticks of the request sensor."
+    )
+    heartbeat_seconds: float = Field(
+        default=5.0, gt=0, description="How often a running import says that it is alive."
+    )
+    heartbeat_expiry: float = Field(
+        default=60.0, gt=0, description="Silence after which a running import counts as dead."
+    )
+
+
+class Settings(RunSettings):
+    """The settings of one deployment. Sizes are bytes, times are seconds."""
 
     # PostgreSQL
     postgres_dsn: SecretStr = Field(
@@ -132,44 +174,6 @@ class Settings(BaseSettings):
         "temporary folder.",
     )
 
-    # Running
-    executor: Literal["in_process", "multiprocess", "k8s", "celery"] = Field(
-        default="in_process", description="How Dagster runs the steps of one import."
-    )
-    load_connections: int = Field(
-        default=2, ge=1, le=64, description="Connections over which one batch is loaded."
-    )
-    max_concurrent_runs: int = Field(
-        default=10, ge=1, description="Imports that run at once, over all tenants."
-    )
-    max_attempts: int = Field(
-        default=3, ge=1, description="Tries of a transient failure; also of a run that died."
-    )
-    group_max_jobs: int = Field(
-        default=250, ge=1, description="Most reference-list jobs that share one run."
-    )
-    group_max_references: int = Field(
-        default=50_000, ge=1, description="Most references that share one run."
-    )
-    intake_max_messages: int = Field(
-        default=5_000, ge=1, description="Most messages that one sensor tick reads."
-    )
-    intake_seconds: float = Field(
-        default=20.0,
-        gt=0,
-        le=45,
-        description="Longest time that one sensor tick reads; Dagster gives a tick 60 s.",
-    )
-    sensor_interval: int = Field(
-        default=1, ge=1, description="Least seconds between two ticks of the request sensor."
-    )
-    heartbeat_seconds: float = Field(
-        default=5.0, gt=0, description="How often a running import says that it is alive."
-    )
-    heartbeat_expiry: float = Field(
-        default=60.0, gt=0, description="Silence after which a running import counts as dead."
-    )
-
     @field_validator(
         "request_topic_exclude",
         "s3_endpoint_aliases",
@@ -221,16 +225,25 @@ def load_settings(**overrides: Any) -> Settings:
     `NODE_IMPORT_SECRETS_DIR=/run/secrets`, the file `/run/secrets/node_import_postgres_dsn`
     gives `NODE_IMPORT_POSTGRES_DSN`.
     """
-    try:
-        return Settings(_secrets_dir=os.environ.get(f"{PREFIX}SECRETS_DIR"), **overrides)
-    except ValidationError as error:
-        raise UsageError(_explain(error)) from None
+    return _load(Settings, overrides)
+
+
+def load_run_settings() -> RunSettings:
+    """The part of the settings that needs no services; a wrong one is a UsageError."""
+    return _load(RunSettings, {})
 
 
 @lru_cache(maxsize=1)
 def settings_of_this_process() -> Settings:
     """`load_settings()`, read once a process."""
     return load_settings()
+
+
+def _load(kind: type[AnySettings], overrides: dict[str, Any]) -> AnySettings:
+    try:
+        return kind(_secrets_dir=os.environ.get(f"{PREFIX}SECRETS_DIR"), **overrides)
+    except ValidationError as error:
+        raise UsageError(_explain(error)) from None
 
 
 def _explain(error: ValidationError) -> str:
