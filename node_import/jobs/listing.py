@@ -1,0 +1,48 @@
+"""The job table as operators read it: whole rows, under their column names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from node_import.database import Connection
+from node_import.jobs.record import JobStatus
+from node_import.sql import statements
+
+JobRow: TypeAlias = dict[str, Any]
+"""A row of `nodes_import_job` as psycopg gives it: UUIDs, datetimes, bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; None leaves a condition out. `since` is about `created_at`."""
+
+    status: JobStatus | None = None
+    domain_id: UUID | None = None
+    since: datetime | None = None
+    limit: int = 20
+
+
+def list_jobs(conn: Connection, wanted: JobFilter) -> list[JobRow]:
+    """The jobs that match, newest first."""
+    parameters = {
+        "status": wanted.status,
+        "domain_id": wanted.domain_id,
+        "since": wanted.since,
+        "limit": wanted.limit,
+    }
+    return conn.execute(statements("listing.sql")["list_jobs"], parameters).fetchall()
+
+
+def show_job(conn: Connection, job_id: UUID) -> JobRow | None:
+    """One job, or None."""
+    return conn.execute(statements("listing.sql")["show_job"], {"job_id": job_id}).fetchone()
+
+
+def loaded_nodes(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """How many good rows of each job are in the database, while it is still being loaded."""
+    rows = conn.execute(statements("listing.sql")["loaded_nodes"], {"job_ids": list(job_ids)})
+    return {row["job_id"]: row["loaded_nodes"] for row in rows}
