@@ -11,6 +11,7 @@ import json
 import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 
 from node_import.errors import UsageError
 from node_import.stack.layout import Layout, write_private
@@ -55,7 +56,7 @@ def is_free(port: int) -> bool:
 def free_port(start: int, taken: Iterable[int] = ()) -> int:
     """The first free port from `start` on, none of `taken`."""
     refused = set(taken)
-    for port in [*range(start, FIRST_CLIENT_PORT), *range(LOWEST_PORT, start)]:
+    for port in chain(range(start, FIRST_CLIENT_PORT), range(LOWEST_PORT, start)):
         if port not in refused and is_free(port):
             return port
     message = "no loopback port below 32768 is free"

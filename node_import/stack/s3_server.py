@@ -1,12 +1,13 @@
-"""The program behind the embedded object store.
+"""The program behind the embedded object store: moto's S3, served with a thread a request.
 
-moto's S3, served by werkzeug with a thread a request.
+The access key is taken from the environment, because other users can read a command line.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from node_import.stack.ports import LOOPBACK
+from node_import.stack.s3_disk import ObjectFolder
+from node_import.stack.s3_front import Front
 
 
 def main() -> None:
@@ -27,12 +30,18 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     arguments = parser.parse_args()
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line a request
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    application = Front(
+        DomainDispatcherApplication(create_backend_app),
+        ObjectFolder(arguments.folder),
+        os.environ["NODE_IMPORT_S3_ACCESS_KEY"],
+    )
     server = make_server(
         LOOPBACK,
         arguments.port,
-        DomainDispatcherApplication(create_backend_app),
+        application,
         threaded=True,
         request_handler=MotoRequestHandler,
     )
