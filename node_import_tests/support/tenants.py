@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from psycopg import sql
+from psycopg.rows import dict_row
+
 from node_import.contracts.identity import MessageIdentity, job_id
 from node_import.contracts.node_type import NodeType
 from node_import.database import Database
 from node_import.jobs.inbox import add_jobs
-from node_import.jobs.record import JobKind, NewJob
+from node_import.jobs.record import Claim, JobKind, NewJob
 from node_import_tests.support.databases import TestDatabase
 
 
@@ -79,3 +82,48 @@ def rows(database: TestDatabase, query: str, *parameters: object) -> list[tuple[
     """What is in the database, seen by the superuser."""
     with database.connect() as conn:
         return conn.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+
+
+def put(database: TestDatabase, job_id: UUID, **columns: object) -> None:
+    """Put a job into a state, as the superuser."""
+    assignments = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in columns
+    )
+    statement = sql.SQL("UPDATE nodes_import_job SET {} WHERE id = {}")
+    with database.connect() as conn:
+        conn.execute(
+            statement.format(assignments, sql.Placeholder("job_id")), columns | {"job_id": job_id}
+        )
+
+
+def one(database: TestDatabase, query: str, *parameters: object) -> dict[str, Any]:
+    """The only row of a query, under its column names."""
+    with database.connect() as conn:
+        [row] = conn.cursor(row_factory=dict_row).execute(query, parameters).fetchall()  # type: ignore[arg-type]
+        return row
+
+
+def job_row(database: TestDatabase, job_id: UUID) -> dict[str, Any]:
+    """A job's whole row."""
+    return one(database, "SELECT * FROM nodes_import_job WHERE id = %s", job_id)
+
+
+def load_slice(
+    database: TestDatabase, claim: Claim, slice_no: int, *, inserted: int = 0, duplicate: int = 0
+) -> None:
+    """A ledger row, as a slice of version `v` by plan `p` would leave it."""
+    with database.connect() as conn:
+        conn.execute(
+            "INSERT INTO import_ledger (job_id, domain_id, object_version, plan_fingerprint,"
+            " slice_no, inserted_nodes, duplicate_nodes, dagster_run_id, attempt)"
+            " VALUES (%s, %s, 'v', 'p', %s, %s, %s, %s, %s)",
+            [
+                claim.job_id,
+                claim.domain_id,
+                slice_no,
+                inserted,
+                duplicate,
+                claim.dagster_run_id,
+                claim.attempt,
+            ],
+        )

@@ -35,3 +35,104 @@ UPDATE nodes_import_job SET
     failure_code = NULL, failure_reason = NULL, finished_at = NULL, updated_at = now()
 WHERE id = %(job_id)s AND domain_id = %(domain_id)s AND status = 'FAILED'
 RETURNING id;
+
+-- name: get_job
+SELECT * FROM nodes_import_job WHERE id = %(job_id)s;
+
+-- name: list_jobs
+SELECT * FROM nodes_import_job
+WHERE (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
+  AND (%(domain_id)s::uuid IS NULL OR domain_id = %(domain_id)s::uuid)
+  AND (%(group_id)s::uuid IS NULL OR group_id = %(group_id)s::uuid)
+  AND (%(failure_code)s::text IS NULL OR failure_code = %(failure_code)s::text)
+  AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
+ORDER BY sequence_no DESC
+LIMIT %(limit)s;
+
+-- name: find_job
+SELECT :job_columns FROM nodes_import_job WHERE id = %(job_id)s;
+
+-- name: jobs_of_partition
+SELECT :job_columns FROM nodes_import_job WHERE partition_key = %(partition_key)s
+ORDER BY sequence_no;
+
+-- name: superseding_job
+SELECT newer.id
+FROM nodes_import_job AS newer
+JOIN nodes_import_job AS job USING (domain_id, group_id)
+WHERE job.id = %(job_id)s AND job.kind = 'file'
+  AND newer.kind = 'file' AND newer.status = 'COMPLETED' AND newer.sequence_no > job.sequence_no
+ORDER BY newer.sequence_no DESC
+LIMIT 1;
+
+-- name: lock_partition
+-- In id order, so that two who lock several jobs never wait for each other.
+SELECT :job_columns FROM nodes_import_job WHERE partition_key = %(partition_key)s
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: lock_job
+SELECT :job_columns FROM nodes_import_job WHERE id = %(job_id)s FOR NO KEY UPDATE;
+
+-- name: claim_jobs
+-- The rows are locked, and it was decided that the run may have them.
+UPDATE nodes_import_job SET
+    status = 'RUNNING', attempt = attempt + 1, dagster_run_id = %(run_id)s,
+    started_at = now(), finished_at = NULL, updated_at = now(),
+    failure_code = NULL, failure_reason = NULL, rejects_url = NULL, result_url = NULL,
+    total_nodes = 0, processed_nodes = 0, rejects_by_code = '{}',
+    inserted_nodes = 0, updated_nodes = 0, unchanged_nodes = 0, duplicate_nodes = 0,
+    rejected_nodes = 0, failed_nodes = 0
+WHERE id = ANY(%(job_ids)s)
+RETURNING :job_columns;
+
+-- name: hand_back
+-- A run that may not have the job yet is no run that died: let dispatch look at it again.
+UPDATE nodes_import_job SET dispatched_at = NULL, updated_at = now()
+WHERE id = %(job_id)s AND status = 'PENDING';
+
+-- name: fence_slice
+-- As ni_importer, in the tenant's transaction, and last: held longer it would block claim and close.
+SELECT FROM nodes_import_job
+WHERE id = %(job_id)s AND status = 'RUNNING'
+  AND dagster_run_id = %(run_id)s AND attempt = %(attempt)s
+FOR SHARE;
+
+-- name: beat
+INSERT INTO run_heartbeat (dagster_run_id, beaten_at) VALUES (%(run_id)s, clock_timestamp())
+ON CONFLICT (dagster_run_id) DO UPDATE SET beaten_at = EXCLUDED.beaten_at;
+
+-- name: close_job
+-- The row is locked, and it was seen that the claim holds.
+UPDATE nodes_import_job SET
+    status = %(status)s, failure_code = %(failure_code)s, failure_reason = %(failure_reason)s,
+    total_nodes = %(total)s, processed_nodes = %(processed)s,
+    inserted_nodes = %(inserted)s, updated_nodes = %(updated)s, unchanged_nodes = %(unchanged)s,
+    duplicate_nodes = %(duplicate)s, rejected_nodes = %(rejected)s, failed_nodes = %(failed)s,
+    rejects_by_code = %(rejects_by_code)s,
+    source_url = %(source_url)s, object_version = %(object_version)s,
+    plan_fingerprint = %(plan_fingerprint)s, rejects_url = %(rejects_url)s,
+    result_url = %(result_url)s, finished_at = clock_timestamp(), updated_at = clock_timestamp()
+WHERE id = %(job_id)s AND status = 'RUNNING'
+RETURNING :job_columns;
+
+-- name: add_status_event
+INSERT INTO job_status_event (
+    id, job_id, domain_id, attempt, status, processed, total, success_list, failed_list, details
+)
+SELECT
+    %(id)s, id, domain_id, attempt, status, processed_nodes, total_nodes,
+    %(success_list)s, %(failed_list)s, %(details)s
+FROM nodes_import_job WHERE id = %(job_id)s;
+
+-- name: add_dead_letter
+-- A letter that comes back keeps the time of its first failure.
+INSERT INTO job_dead_letter (
+    id, job_id, domain_id, attempt, error_code, error_message, first_failed_at
+)
+SELECT
+    %(id)s, id, domain_id, attempt, failure_code, failure_reason,
+    coalesce(
+        (SELECT min(first_failed_at) FROM job_dead_letter WHERE job_id = %(job_id)s), finished_at
+    )
+FROM nodes_import_job WHERE id = %(job_id)s;
