@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from node_import.contracts.node_type import NodeType
+from node_import.settings import Settings
 from node_import.sizes import GIB, KIB, MIB
 
 
@@ -29,3 +30,16 @@ class ParseRules:
     max_decompressed_bytes: int = 100 * GIB
     max_decompression_ratio: int = 200
     ratio_applies_after_bytes: int = 64 * MIB
+
+    @classmethod
+    def from_settings(cls, settings: Settings, default_type: NodeType = NodeType.USER) -> ParseRules:
+        """How a deployment reads a file whose topic stands for `default_type`."""
+        return cls(
+            default_type=default_type,
+            reference_columns=settings.reference_columns,
+            block_bytes=settings.block_bytes,
+            max_record_bytes=settings.max_record_bytes,
+            max_value_bytes=settings.max_value_bytes,
+            max_rejects=settings.max_rejects,
+            max_decompressed_bytes=settings.max_decompressed_bytes,
+        )
