@@ -263,7 +263,9 @@ CREATE POLICY owner_of_tables ON job_dead_letter TO ni_owner USING (true);
 
 GRANT SELECT ON domain, matching_group TO ni_importer;
 GRANT SELECT, INSERT, UPDATE ON nodes, node_metadata TO ni_importer;
-GRANT SELECT, INSERT ON import_ledger TO ni_importer;
+GRANT SELECT, INSERT,
+    UPDATE (inserted_nodes, updated_nodes, unchanged_nodes, duplicate_nodes)
+    ON import_ledger TO ni_importer;
 -- A slice ends with a look at its claim, FOR SHARE, which asks for UPDATE of one column.
 GRANT SELECT, UPDATE (updated_at) ON nodes_import_job TO ni_importer;
 

@@ -1,0 +1,201 @@
+"""One slice, one transaction.
+
+    enter the ledger ─ there already? ─► take its counts
+    COPY references, types and hashes; find which are stored, and which of those may differ
+    lock those that may differ; COPY values of new and locked nodes alone
+    write different and additional metadata; insert new nodes, then their metadata
+    update changed nodes; fill the ledger; look at the claim, last of all
+
+An unchanged node is read and not touched; its values are not even sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+from psycopg import errors
+from psycopg.rows import tuple_row
+
+from node_import.database.connections import tenant_transaction
+from node_import.errors import ClaimLost
+from node_import.jobs.record import Claim
+from node_import.loading.results import SliceResult
+from node_import.loading.session import LoadingSession
+from node_import.loading.slice_rows import (
+    NODE_COLUMNS,
+    SliceRows,
+    csv_blocks,
+    rows_with_values,
+)
+from node_import.loading.value_tables import ValueTable
+from node_import.sql import statements
+
+
+class NodesMoved(Exception):
+    """Somebody else inserted or deleted nodes of the slice meanwhile; begin it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTarget:
+    """What all slices of one job share."""
+
+    claim: Claim
+    group_id: UUID
+    object_version: str
+    plan_fingerprint: str
+    tables: tuple[ValueTable, ...]
+
+    def parameters(self, slice_no: int) -> dict[str, Any]:
+        """Of the statements about the job and its ledger."""
+        return {
+            "job_id": self.claim.job_id,
+            "domain_id": self.claim.domain_id,
+            "group_id": self.group_id,
+            "dagster_run_id": self.claim.dagster_run_id,
+            "attempt": self.claim.attempt,
+            "object_version": self.object_version,
+            "plan_fingerprint": self.plan_fingerprint,
+            "slice_no": slice_no,
+            "has_metadata": bool(self.tables),
+        }
+
+
+class SliceTransaction:
+    """Loads one slice over one session; a second try needs a second object."""
+
+    def __init__(self, session: LoadingSession, target: LoadTarget, slice_no: int) -> None:
+        self._session = session
+        self._conn = session.conn
+        self._target = target
+        self._slice_no = slice_no
+        self._parameters = target.parameters(slice_no)
+
+    def load(self, rows: int, prepare: Callable[[], SliceRows]) -> SliceResult:
+        """Load the slice of `rows` staged rows; `prepare` reads them if they are needed.
+
+        Raises:
+            ClaimLost: and nothing was changed.
+            NodesMoved, psycopg.Error: and nothing was changed.
+        """
+        self._session.make_tables(self._target.tables)
+        with tenant_transaction(self._conn, self._target.claim.domain_id):
+            if not self._enter_ledger():
+                return self._loaded_before(rows)
+            prepared = prepare()
+            result = self._write(prepared)
+            self._finish(result)
+        return result
+
+    def _enter_ledger(self) -> bool:
+        try:
+            return self._execute("enter_slice") == 1
+        except errors.ForeignKeyViolation:
+            raise ClaimLost(f"job {self._target.claim.job_id} is gone") from None
+
+    def _loaded_before(self, rows: int) -> SliceResult:
+        row = self._row("entered_slice")
+        return SliceResult(
+            self._slice_no,
+            rows,
+            inserted=row["inserted_nodes"],
+            updated=row["updated_nodes"],
+            unchanged=row["unchanged_nodes"],
+            duplicate=row["duplicate_nodes"],
+            skipped=True,
+        )
+
+    def _write(self, prepared: SliceRows) -> SliceResult:
+        total = prepared.rows.height
+        self._copy("copy_nodes", prepared.rows.select(NODE_COLUMNS))
+        found = self._row("find_stored_nodes")
+        stored, differing = found["stored"], found["differing"]
+        if differing:
+            self._expect("lock_differing_nodes", differing)
+        if differing or stored < total:
+            self._copy_values(prepared.rows, has_stored=stored > 0)
+        if differing:
+            self._write_differing_metadata()
+        if stored < total:
+            self._insert_new(total - stored)
+        updated = self._update_changed() if differing else 0
+        return SliceResult(
+            self._slice_no,
+            total + prepared.duplicate,
+            inserted=total - stored,
+            updated=updated,
+            unchanged=stored - updated,
+            duplicate=prepared.duplicate,
+        )
+
+    def _copy_values(self, rows: pl.DataFrame, *, has_stored: bool) -> None:
+        if not self._target.tables:
+            return
+        stored: list[tuple[int, str | None]] = []
+        if has_stored:
+            with self._conn.cursor(row_factory=tuple_row) as cursor:
+                stored = cursor.execute(statements("loading.sql")["list_stored_nodes"]).fetchall()
+        needed = rows_with_values(rows, stored)
+        for table in self._target.tables:
+            values = needed.select("node_id", "is_new", *table.columns)
+            self._copy("copy_values", values, table)
+
+    def _write_differing_metadata(self) -> None:
+        for table in self._target.tables:
+            self._execute("write_differing_metadata", table)
+
+    def _insert_new(self, expected: int) -> None:
+        try:
+            self._expect("insert_new_nodes", expected)
+        except errors.UniqueViolation as error:
+            raise NodesMoved from error
+        for table in self._target.tables:
+            self._execute("insert_new_metadata", table)
+
+    def _update_changed(self) -> int:
+        changed = self._execute("gather_changed_nodes")
+        if changed:
+            self._execute("join_by_index")
+            self._expect("update_changed_nodes", changed)
+        return changed
+
+    def _finish(self, result: SliceResult) -> None:
+        counts = {
+            "inserted": result.inserted,
+            "updated": result.updated,
+            "unchanged": result.unchanged,
+            "duplicate": result.duplicate,
+        }
+        if self._query("finish_slice", counts) is None:
+            claim = self._target.claim
+            raise ClaimLost(f"run {claim.dagster_run_id} no longer holds job {claim.job_id}")
+
+    def _copy(self, name: str, rows: pl.DataFrame, table: ValueTable | None = None) -> None:
+        statement = table.statement(name) if table else statements("loading.sql")[name]
+        with self._conn.cursor() as cursor, cursor.copy(statement) as copy:
+            for block in csv_blocks(rows):
+                copy.write(block)
+
+    def _expect(self, name: str, rows: int) -> None:
+        """Run a statement that must reach as many rows as an earlier one saw."""
+        if self._execute(name) != rows:
+            raise NodesMoved
+
+    def _execute(self, name: str, table: ValueTable | None = None) -> int:
+        if table is None:
+            return self._conn.execute(statements("loading.sql")[name], self._parameters).rowcount
+        parameters = {**self._parameters, **table.key_parameters}
+        return self._conn.execute(table.statement(name), parameters).rowcount
+
+    def _query(self, name: str, further: Mapping[str, Any]) -> dict[str, Any] | None:
+        parameters = {**self._parameters, **further}
+        return self._conn.execute(statements("loading.sql")[name], parameters).fetchone()
+
+    def _row(self, name: str) -> dict[str, Any]:
+        row = self._query(name, {})
+        if row is None:
+            raise NodesMoved  # the ledger row was removed between two statements
+        return row
