@@ -32,7 +32,9 @@ class ParseRules:
     ratio_applies_after_bytes: int = 64 * MIB
 
     @classmethod
-    def from_settings(cls, settings: Settings, default_type: NodeType = NodeType.USER) -> ParseRules:
+    def from_settings(
+        cls, settings: Settings, default_type: NodeType = NodeType.USER
+    ) -> ParseRules:
         """How a deployment reads a file whose topic stands for `default_type`."""
         return cls(
             default_type=default_type,
