@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,45 @@ MAX_LOG_BYTES = 50 * 1024 * 1024
 
 
 class Guardian:
-    """Our end of `guardian.py`: it ends the children if this process dies first."""
+    """Our end of `guardian.py`: it ends the children if this process dies first.
+
+    If somebody kills the guardian, the next note (or `check`) starts another that knows the same.
+    """
 
     def __init__(self) -> None:
+        self._notes: dict[int, str] = {}
+        self._process = self._launch()
+
+    def guard(self, pgid: int, first_signal: int, grace: float, *, leader_only: bool) -> None:
+        """End this process group should this process die."""
+        whom = "leader" if leader_only else "group"
+        self._notes[pgid] = f"guard {pgid} {int(first_signal)} {grace} {whom}"
+        self._tell(self._notes[pgid])
+
+    def forget(self, pgid: int) -> None:
+        """The group is gone."""
+        self._notes.pop(pgid, None)
+        self._tell(f"forget {pgid}")
+
+    def check(self) -> None:
+        """Start it again if it is gone."""
+        if self._process.poll() is not None:
+            self.close()
+            self._process = self._launch()
+            for note in self._notes.values():
+                self._tell(note)
+
+    def close(self) -> None:
+        """Let it go; it ends what it still guards."""
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+        self._process.wait()
+
+    @staticmethod
+    def _launch() -> subprocess.Popen[str]:
         # By path and isolated (-I -S): in 20 ms, without the packages that the stack needs.
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-I", "-S", guardian.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -33,32 +68,14 @@ class Guardian:
             text=True,
         )
 
-    def guard(self, pgid: int, first_signal: int, grace: float) -> None:
-        """End this process group should this process die."""
-        self._tell(f"guard {pgid} {first_signal} {grace}")
-
-    def forget(self, pgid: int) -> None:
-        """The group is gone."""
-        self._tell(f"forget {pgid}")
-
-    def is_alive(self) -> bool:
-        """Whether there is anybody to tell."""
-        return self._process.poll() is None
-
-    def close(self) -> None:
-        """Let it go; it ends what it still guards."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
-
     def _tell(self, line: str) -> None:
-        if self._process.stdin is None:
+        if self._process.stdin is None or self._process.stdin.closed:
             return
         try:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            return  # somebody killed the guardian; the supervisor starts another
+            self.check()
 
 
 @dataclass(slots=True)
@@ -66,7 +83,8 @@ class Child:
     """A program that runs beside us, in a process group (and session) of its own.
 
     A Ctrl-C at the terminal therefore does not reach it: the supervisor ends its children, in
-    order. `stop_signal` asks it to end; after `grace` seconds the whole group is killed.
+    order. `stop_signal` asks the group (with `leader_first`, its leader) to end; after `grace`
+    seconds the whole group is killed.
     """
 
     name: str
@@ -76,6 +94,7 @@ class Child:
     cwd: Path
     stop_signal: int = signal.SIGTERM
     grace: float = 10.0
+    leader_first: bool = False
     popen_arguments: Mapping[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -97,7 +116,7 @@ class Child:
                 start_new_session=True,
                 **self.popen_arguments,
             )
-        guard.guard(self._process.pid, self.stop_signal, self.grace)
+        guard.guard(self._process.pid, self.stop_signal, self.grace, leader_only=self.leader_first)
 
     def exit_code(self) -> int | None:
         """None while it runs (or was never started); negative is the signal that ended it."""
@@ -113,7 +132,11 @@ class Child:
             return True
         patience = self.grace if grace is None else grace
         asked = guardian.stop_group(
-            self._process.pid, self.stop_signal, patience, self._process.poll
+            self._process.pid,
+            self.stop_signal,
+            patience,
+            leader_only=self.leader_first,
+            reap=self._process.poll,
         )
         guard.forget(self._process.pid)
         self._process.wait()

@@ -91,8 +91,9 @@ def _from_disk(head: Response, key: DiskKey, body: IO[bytes]) -> WSGIApplication
         first, last = int(match["first"]), int(match["last"])
     if key.checksum_type == "COMPOSITE":
         # A checksum of the parts' checksums. moto's HEAD shows it as if it were the object's.
-        for name in [name for name in head.headers.keys() if name.startswith("x-amz-checksum-")]:
-            del head.headers[name]
+        for name, _ in list(head.headers):
+            if name.lower().startswith("x-amz-checksum-"):
+                del head.headers[name]
     body.seek(first)
     pieces = _pieces(body, last - first + 1)
     return Response(pieces, head.status, head.headers, direct_passthrough=True)
