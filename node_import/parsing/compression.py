@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from backports import zstd
 from isal import igzip_lib
@@ -105,7 +105,9 @@ def decompressed(
         data, position = _without_zeros(data, position, read)
 
 
-_DECODER_ERRORS: tuple[type[Exception], ...] = (igzip_lib.IsalError, zstd.ZstdError, EOFError)
+# The stubs of isal take its exception for an instance.
+_ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
+_DECODER_ERRORS = (_ISAL_ERROR, zstd.ZstdError, EOFError)
 
 
 def _step(decoder: _Decoder, portion: bytes) -> bytes:

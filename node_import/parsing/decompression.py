@@ -69,27 +69,28 @@ class DecompressedStream:
             return b""
         try:
             step = next(self._steps, b"")
-            self._check_limits(self.bytes_out + len(step))
         except PermanentError as error:
             self._failure = error
             return b""
+        step = step[: self._left_below_limit(len(step))]
         self.bytes_out += len(step)
         return step
 
-    def _check_limits(self, size: int) -> None:
+    def _left_below_limit(self, wanted: int) -> int:
+        """How many of `wanted` more bytes may come out; a failure follows if not all may."""
         rules = self._rules
         compressed = self._compressed_bytes or self.bytes_read
-        if size > rules.max_decompressed_bytes:
+        by_ratio = max(
+            rules.max_decompression_ratio * compressed, rules.ratio_applies_after_bytes - 1
+        )
+        left = min(rules.max_decompressed_bytes, by_ratio) - self.bytes_out
+        if wanted > left:
             limit = f"{rules.max_decompressed_bytes:,} bytes"
-        elif (
-            size >= rules.ratio_applies_after_bytes
-            and size > rules.max_decompression_ratio * compressed
-        ):
-            limit = f"{rules.max_decompression_ratio} times its compressed size"
-        else:
-            return
-        message = f"The file is larger than {limit} when decompressed."
-        raise PermanentError(ErrorCode.DECOMPRESSED_TOO_LARGE, message)
+            if by_ratio < rules.max_decompressed_bytes:
+                limit = f"{rules.max_decompression_ratio} times its compressed size"
+            message = f"The file is larger than {limit} when decompressed."
+            self._failure = PermanentError(ErrorCode.DECOMPRESSED_TOO_LARGE, message)
+        return left
 
     def _read_raw(self) -> bytes:
         data = self._stream.read(READ_BYTES)

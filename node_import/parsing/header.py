@@ -46,8 +46,9 @@ def header_in(data: bytes, rules: ParseRules, *, last: bool) -> Header | None:
 
 def _checked_fields(data: bytes, extent: Extent, delimiter: bytes, rules: ParseRules) -> list[str]:
     """The fields of the header as text, if its bytes and quotes are right."""
-    within = extent.end is not None and extent.end <= rules.max_header_bytes + len(b"\r\n")
-    if extent.kind is Kind.TOO_LONG or not within:
+    unterminated = extent.kind is Kind.UNTERMINATED_QUOTE
+    passes_limit = unterminated and len(data) > rules.max_header_bytes
+    if extent.kind is Kind.TOO_LONG or passes_limit:
         size = f"{rules.max_header_bytes:,} bytes"
         raise _fault(ErrorCode.SCHEMA_VIOLATION, f"The header is longer than {size}.")
     raw, content = data[: extent.end], data[: extent.content_end]

@@ -65,6 +65,13 @@ class RecordJudge:
         reference = self._reference_in(fields)
         return Reject(line, problem.code, problem.column, problem.message, record, reference)
 
+    def entry(self, line: int, reference: str, record: bytes) -> Row | Reject:
+        """Judge an entry of a list of references; `record` is its line in the reject file."""
+        problem = self._value_problem([reference])
+        if problem is None:
+            return self._row(line, [reference])
+        return Reject(line, problem.code, problem.column, problem.message, record, None)
+
     def bad_record(self, line: int, record: bytes, kind: Kind) -> Reject:
         """The reject of a record, or physical line, that cannot be cut into fields."""
         problem = None if kind is Kind.TOO_LONG else encoding_problem(record)
