@@ -110,8 +110,14 @@ class DeadLetter:
 
 
 def without_value(letter: OutgoingMessage, value_url: str) -> OutgoingMessage:
-    """The letter that goes out when the broker refuses it for its size: it says where its value is."""
+    """What goes out of a letter that the broker refuses for its size: where the value is."""
     return replace(letter, value=None, headers=(*letter.headers, (VALUE_URL, _text(value_url))))
+
+
+def bare(letter: OutgoingMessage) -> OutgoingMessage:
+    """What is left for the broker if key or headers alone are too large: what the letter says."""
+    own = tuple(header for header in letter.headers if header[0] in LETTER_HEADERS)
+    return replace(letter, key=None, value=None, headers=own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Kafka in: which topics, from which positions, and what becomes of each message."""

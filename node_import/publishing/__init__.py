@@ -1,0 +1,1 @@
+"""Kafka out: status messages and dead letters, each delivery confirmed."""

@@ -1,0 +1,160 @@
+"""A producer that knows of every message whether the broker has it.
+
+`flush` with a timeout is no confirmation, and neither is a call that raised nothing: only the
+delivery report of a message is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from node_import.contracts.error_codes import ErrorCode
+from node_import.contracts.message import OutgoingMessage
+from node_import.errors import TransientError
+from node_import.kafka import LOGGER, ClientConfig
+from node_import.settings import Settings
+
+DELIVERY_SECONDS = 15.0
+
+# Ours to stay below the broker's limit is not: the broker decides what is too large.
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailure:
+    """Why one message is not, or not known to be, in the topic."""
+
+    error: TransientError
+    too_large: bool = False
+
+
+class MessageSender(Protocol):
+    """Sends messages and says of each how it ended."""
+
+    def send(self, messages: Sequence[OutgoingMessage]) -> list[DeliveryFailure | None]:
+        """An entry a message, in order: None if the broker confirmed it."""
+
+
+class ConfirmedProducer:
+    """Sends idempotently to all in-sync replicas; for a process to keep and threads to share.
+
+    The client is made with the first message: an idempotent producer's first message takes
+    0.5 s, its next ones a millisecond.
+    """
+
+    def __init__(self, settings: Settings, *, delivery_seconds: float = DELIVERY_SECONDS) -> None:
+        self._settings = settings
+        self._delivery_seconds = delivery_seconds
+        self._client: tuple[Producer, ClientConfig] | None = None
+
+    def __enter__(self) -> ConfirmedProducer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the client go; a later `send` makes a new one."""
+        self._client = None
+
+    def send(self, messages: Sequence[OutgoingMessage]) -> list[DeliveryFailure | None]:
+        """Send and wait for every delivery report, at most about `delivery_seconds`."""
+        if not messages:
+            return []
+        producer, config = self._connected()
+        deadline = time.monotonic() + self._delivery_seconds + 1.0
+        reports: list[KafkaError | str | None] = ["no delivery report came"] * len(messages)
+        for index, message in enumerate(messages):
+            _produce(producer, message, _reporter(reports, index), deadline)
+        producer.flush(max(deadline - time.monotonic(), 0.1))
+        if any(isinstance(report, KafkaError) and report.fatal() for report in reports):
+            self.close()
+        return [
+            None if report is None else _failure(config, message, report)
+            for message, report in zip(messages, reports, strict=True)
+        ]
+
+    def _connected(self) -> tuple[Producer, ClientConfig]:
+        if self._client is None:
+            config = ClientConfig(
+                self._settings,
+                **{
+                    "enable.idempotence": True,
+                    "acks": "all",
+                    "message.timeout.ms": int(self._delivery_seconds * 1000),
+                    "message.max.bytes": MAX_MESSAGE_BYTES,
+                },
+            )
+            self._client = Producer(config.values, logger=LOGGER), config
+        return self._client
+
+
+def confirm(sender: MessageSender, messages: Sequence[OutgoingMessage]) -> None:
+    """Send `messages`, all of them.
+
+    Raises:
+        TransientError: KAFKA_UNAVAILABLE, for the first one that is not confirmed.
+    """
+    for failure in sender.send(messages):
+        if failure is not None:
+            raise failure.error
+
+
+Report = Callable[[KafkaError | str | None], None]
+
+
+def _reporter(reports: list[KafkaError | str | None], index: int) -> Report:
+    def report(error: KafkaError | str | None) -> None:
+        reports[index] = error
+
+    return report
+
+
+def _produce(producer: Producer, message: OutgoingMessage, report: Report, deadline: float) -> None:
+    """Hand one message to the client, waiting while its queue is full."""
+
+    def on_delivery(error: KafkaError | None, _: Any) -> None:
+        report(error)
+
+    while True:
+        try:
+            producer.produce(
+                message.topic,
+                key=message.key,
+                value=message.value,
+                headers=list(message.headers),
+                on_delivery=on_delivery,
+            )
+        except BufferError:
+            if time.monotonic() > deadline:
+                report("the client's queue is full")
+                return
+            producer.poll(0.1)
+        except KafkaException as error:
+            report(error.args[0])
+            return
+        else:
+            producer.poll(0)
+            return
+
+
+def _failure(
+    config: ClientConfig, message: OutgoingMessage, report: KafkaError | str
+) -> DeliveryFailure:
+    doing = f"sending to {message.topic}"
+    if isinstance(report, str):
+        text = f"Kafka, {doing}: {report}"
+        return DeliveryFailure(TransientError(ErrorCode.KAFKA_UNAVAILABLE, text))
+    too_large = report.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    return DeliveryFailure(config.failure(doing, report), too_large)

@@ -1,0 +1,54 @@
+"""Sends dead letters. None is lost for its size: a value too large goes into the object store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from node_import.contracts.dead_letter import DeadLetter, bare, without_value
+from node_import.contracts.message import OutgoingMessage
+from node_import.errors import TransientError
+from node_import.publishing.confirmed_producer import DeliveryFailure, MessageSender
+
+# Puts a value into the object store and returns its URL; raises TransientError if it cannot.
+StoreValue = Callable[[bytes], str]
+
+
+class DeadLetterSender:
+    """Produces dead letters to their topics and confirms each."""
+
+    def __init__(self, sender: MessageSender, dlt_suffix: str, store_value: StoreValue) -> None:
+        self._sender = sender
+        self._dlt_suffix = dlt_suffix
+        self._store_value = store_value
+
+    def send(self, letters: Sequence[DeadLetter]) -> list[TransientError | None]:
+        """An entry a letter, in order: None if it is in its topic."""
+        outgoing = [letter.outgoing(self._dlt_suffix) for letter in letters]
+        failures = self._sender.send(outgoing)
+        return [
+            self._after(letter, failure) if failure is not None else None
+            for letter, failure in zip(outgoing, failures, strict=True)
+        ]
+
+    def _after(self, letter: OutgoingMessage, failure: DeliveryFailure) -> TransientError | None:
+        if not failure.too_large:
+            return failure.error
+        # A broker refuses a whole batch for one large message, so the letter first goes alone.
+        alone = self._send_one(letter)
+        if alone is None or not alone.too_large:
+            return alone.error if alone else None
+        return self._without_value(letter, letter.value or b"")
+
+    def _without_value(self, letter: OutgoingMessage, value: bytes) -> TransientError | None:
+        try:
+            url = self._store_value(value)
+        except TransientError as error:
+            return error
+        smaller = without_value(letter, url)
+        failure = self._send_one(smaller)
+        if failure is not None and failure.too_large:
+            failure = self._send_one(bare(smaller))
+        return failure.error if failure else None
+
+    def _send_one(self, letter: OutgoingMessage) -> DeliveryFailure | None:
+        return self._sender.send([letter])[0]
