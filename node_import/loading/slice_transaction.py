@@ -11,7 +11,7 @@ An unchanged node is read and not touched; its values are not even sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from psycopg.rows import tuple_row
 
 from node_import.database.connections import tenant_transaction
 from node_import.errors import ClaimLost
+from node_import.jobs.claiming import fence_slice
 from node_import.jobs.record import Claim
 from node_import.loading.results import SliceResult
 from node_import.loading.session import LoadingSession
@@ -87,7 +88,8 @@ class SliceTransaction:
                 return self._loaded_before(rows)
             prepared = prepare()
             result = self._write(prepared)
-            self._finish(result)
+            self._fill_ledger(result)
+            fence_slice(self._conn, self._target.claim)
         return result
 
     def _enter_ledger(self) -> bool:
@@ -162,16 +164,14 @@ class SliceTransaction:
             self._expect("update_changed_nodes", changed)
         return changed
 
-    def _finish(self, result: SliceResult) -> None:
+    def _fill_ledger(self, result: SliceResult) -> None:
         counts = {
             "inserted": result.inserted,
             "updated": result.updated,
             "unchanged": result.unchanged,
             "duplicate": result.duplicate,
         }
-        if self._query("finish_slice", counts) is None:
-            claim = self._target.claim
-            raise ClaimLost(f"run {claim.dagster_run_id} no longer holds job {claim.job_id}")
+        self._conn.execute(statements("loading.sql")["count_slice"], self._parameters | counts)
 
     def _copy(self, name: str, rows: pl.DataFrame, table: ValueTable | None = None) -> None:
         statement = table.statement(name) if table else statements("loading.sql")[name]
@@ -190,12 +190,8 @@ class SliceTransaction:
         parameters = {**self._parameters, **table.key_parameters}
         return self._conn.execute(table.statement(name), parameters).rowcount
 
-    def _query(self, name: str, further: Mapping[str, Any]) -> dict[str, Any] | None:
-        parameters = {**self._parameters, **further}
-        return self._conn.execute(statements("loading.sql")[name], parameters).fetchone()
-
     def _row(self, name: str) -> dict[str, Any]:
-        row = self._query(name, {})
+        row = self._conn.execute(statements("loading.sql")[name], self._parameters).fetchone()
         if row is None:
             raise NodesMoved  # the ledger row was removed between two statements
         return row

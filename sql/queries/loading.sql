@@ -157,18 +157,9 @@ UPDATE nodes SET
 FROM changed_nodes AS c
 WHERE nodes.id = c.node_id;
 
--- name: finish_slice
--- The last statement: a share lock on the job held any longer would block its claim. No row
--- means that the claim is lost, and everything above must be rolled back.
-WITH counted AS (
-    UPDATE import_ledger SET
-        inserted_nodes = %(inserted)s, updated_nodes = %(updated)s,
-        unchanged_nodes = %(unchanged)s, duplicate_nodes = %(duplicate)s
-    WHERE job_id = %(job_id)s AND object_version = %(object_version)s
-      AND plan_fingerprint = %(plan_fingerprint)s AND slice_no = %(slice_no)s
-)
-SELECT id
-FROM nodes_import_job
-WHERE id = %(job_id)s AND status = 'RUNNING' AND dagster_run_id = %(dagster_run_id)s
-  AND attempt = %(attempt)s
-FOR SHARE;
+-- name: count_slice
+UPDATE import_ledger SET
+    inserted_nodes = %(inserted)s, updated_nodes = %(updated)s,
+    unchanged_nodes = %(unchanged)s, duplicate_nodes = %(duplicate)s
+WHERE job_id = %(job_id)s AND object_version = %(object_version)s
+  AND plan_fingerprint = %(plan_fingerprint)s AND slice_no = %(slice_no)s;
