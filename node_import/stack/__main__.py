@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from node_import.errors import UsageError
+from node_import.stack.background import STEP
 from node_import.stack.start_failure import StartFailed
 from node_import.stack.state import DataDirInUse
 from node_import.stack.supervisor import StackFailed, StopAsked, Supervisor
@@ -23,7 +24,9 @@ def main() -> int:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
-    supervisor = Supervisor(arguments.data_dir, webserver_port=arguments.port, on_step=tell)
+    supervisor = Supervisor(
+        arguments.data_dir, webserver_port=arguments.port, on_step=lambda text: tell(STEP + text)
+    )
     try:
         supervisor.run(lambda state: tell(f"Ready: {state.webserver_url}"))
     except StopAsked:

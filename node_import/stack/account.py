@@ -30,10 +30,10 @@ class Account:
 
         Root's folders are often closed to others (/root is 0700, and a virtual environment or a
         data directory may lie in it), so on Linux the account keeps the right to pass through
-        them. Elsewhere, and where root itself lacks that right, the folders have to be open.
+        them. Elsewhere the folders have to be open.
         """
         setpriv = shutil.which("setpriv")
-        if sys.platform != "linux" or setpriv is None or not _may_pass_everywhere():
+        if sys.platform != "linux" or setpriv is None:
             return list(argv), {"user": self.uid, "group": self.gid, "extra_groups": []}
         ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         capabilities = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
@@ -49,9 +49,16 @@ class Account:
 
 
 def database_account() -> Account | None:
-    """The account to switch to; None when this process is not root and needs no switch."""
+    """The account to switch to; None when this process is not root and needs no switch.
+
+    Raises:
+        UsageError: this is root, and cannot switch.
+    """
     if os.geteuid() != 0:
         return None
+    if sys.platform == "linux" and not _may_pass_everywhere():
+        message = "root lacks CAP_DAC_OVERRIDE here and cannot look after files of PostgreSQL's"
+        raise UsageError(message + " account; run this as another user")
     for name in CANDIDATES:
         try:
             entry = pwd.getpwnam(name)

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import psutil
 
-from node_import.stack.environment import python_command
 from node_import.stack.layout import PRIVATE_FILE, Layout, data_dir_layout
+from node_import.stack.python_process import own_environment, python_command
 from node_import.stack.start_failure import StartFailed
 from node_import.stack.state import StackState, is_held, last_state, running_stack
 
 POLL_SECONDS = 0.1
+# Before each line of the log that says what is done now.
+STEP = "> "
+# Kept, because Python warns of a process object that goes while its process runs.
+_started: list[subprocess.Popen[bytes]] = []
 # Longer than all graces of an orderly stop together.
 STOP_SECONDS = 120.0
 START_SECONDS = 300.0
@@ -41,18 +45,20 @@ def start_stack_in_background(
         return wait_until_ready(layout.root, on_step=on_step)
     layout.create()
     log = layout.logs / "stack.log"
-    arguments = ["-m", "node_import.stack", f"--data-dir={layout.root}"]
+    arguments = [f"--data-dir={layout.root}"]
     if webserver_port is not None:
         arguments.append(f"--port={webserver_port}")
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
     with os.fdopen(descriptor, "wb") as output:
         process = subprocess.Popen(
-            python_command(*arguments),
+            python_command("node_import.stack", *arguments),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=own_environment(),
             start_new_session=True,
         )
+    _started.append(process)
     try:
         return wait_until_ready(layout.root, process, on_step=on_step)
     except BaseException:
@@ -75,13 +81,13 @@ def wait_until_ready(
     """
     layout = data_dir_layout(data_dir)
     log = layout.logs / "stack.log"
-    told = 0
+    steps_told = 0
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        steps = _lines(log) if process else []
-        for step in steps[told:]:
+        steps = _steps(log) if process else []
+        for step in steps[steps_told:]:
             on_step(step)
-        told = len(steps)
+        steps_told = len(steps)
         ended = process.poll() is not None if process else not is_held(layout)
         state = last_state(layout)
         if (
@@ -91,7 +97,8 @@ def wait_until_ready(
         ):
             return state
         if ended:
-            raise StartFailed("the stack", "\n".join(_lines(log)[-20:]))
+            said = [line for line in _lines(log) if not line.startswith(STEP)]
+            raise StartFailed("the stack", "\n".join(said[-20:]))
         time.sleep(POLL_SECONDS)
     raise StartFailed("the stack", f"not ready after {START_SECONDS:.0f} s; see {layout.logs}")
 
@@ -119,6 +126,10 @@ def stop_stack(data_dir: Path | None = None) -> bool:
 
 def _is_there(layout: Layout, state: StackState) -> bool:
     return is_held(layout) or any(child.is_alive() for child in state.children.values())
+
+
+def _steps(log: Path) -> list[str]:
+    return [line.removeprefix(STEP) for line in _lines(log) if line.startswith(STEP)]
 
 
 def _lines(log: Path) -> list[str]:

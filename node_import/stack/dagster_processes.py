@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from node_import.stack.child import Child
 from node_import.stack.dagster_home import LOCATION, workspace_file
-from node_import.stack.environment import child_environment, python_command
+from node_import.stack.environment import child_environment
 from node_import.stack.layout import Layout
 from node_import.stack.ports import LOOPBACK, Ports
+from node_import.stack.python_process import python_command
 
 DEFINITIONS = "node_import.definitions"
 # A sensor tick holds a thread as long as it lasts, and the UI needs some beside.
@@ -40,7 +41,7 @@ def dagster_processes(
     def child(name: str, command: list[str], grace: float, *, leader_first: bool = False) -> Child:
         return Child(
             name=name,
-            argv=python_command("-m", *command),
+            argv=python_command(*command),
             log=layout.logs / f"{name}.log",
             env=env,
             # Not the user's folder: Dagster and the settings would read a `.env` there.

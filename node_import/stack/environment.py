@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import site
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from pydantic import SecretStr
 
-import node_import
 from node_import.settings import PREFIX, Settings, load_settings
 from node_import.stack.layout import DATA_DIR_VARIABLE, Layout
+from node_import.stack.python_process import environment_without_settings
 from node_import.stack.services import Endpoints
 
 
@@ -64,22 +60,7 @@ def stack_variables(
 
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """What Dagster's processes see: no setting of the shell but those of `variables`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return {**inherited, **_import_path(inherited), "PYTHONUNBUFFERED": "1", **variables}
-
-
-def _import_path(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The children import the package that runs now, also from a checkout that is not installed."""
-    folder = str(Path(node_import.__file__).parents[1])
-    if folder in {*site.getsitepackages(), site.getusersitepackages()}:
-        return {}
-    others = inherited.get("PYTHONPATH")
-    return {"PYTHONPATH": os.pathsep.join([folder, *([others] if others else [])])}
-
-
-def python_command(*arguments: str) -> list[str]:
-    """A command of the Python that runs this."""
-    return [sys.executable, *arguments]
+    return {**environment_without_settings(), **variables}
 
 
 def _as_text(value: object) -> str:

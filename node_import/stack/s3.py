@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from node_import.stack.child import Child, Guardian
 from node_import.stack.credentials import Credentials
 from node_import.stack.layout import Layout
 from node_import.stack.ports import LOOPBACK
+from node_import.stack.python_process import own_environment, python_command
 from node_import.stack.start_failure import StartFailed
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ REGION = "us-east-1"
 # What the importer itself writes, and where producers put their files.
 BUCKETS = ("node-import", "imports")
 START_SECONDS = 60.0
+# How the server process learns its key; `ps` shows arguments to everybody.
+ACCESS_KEY_VARIABLE = "NODE_IMPORT_S3_ACCESS_KEY"
 
 
 class ObjectStore:
@@ -35,15 +36,11 @@ class ObjectStore:
         self.endpoint_url = f"http://{LOOPBACK}:{port}"
         self.child = Child(
             name="s3",
-            argv=[
-                sys.executable,
-                "-m",
-                "node_import.stack.s3_server",
-                f"--port={port}",
-                f"--folder={layout.objects}",
-            ],
+            argv=python_command(
+                "node_import.stack.s3_server", f"--port={port}", f"--folder={layout.objects}"
+            ),
             log=layout.logs / "s3.log",
-            env={**os.environ, "NODE_IMPORT_S3_ACCESS_KEY": credentials.s3_access_key},
+            env={**own_environment(), ACCESS_KEY_VARIABLE: credentials.s3_access_key},
             cwd=layout.root,
         )
 

@@ -20,6 +20,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from node_import.stack.ports import LOOPBACK
+from node_import.stack.s3 import ACCESS_KEY_VARIABLE
 from node_import.stack.s3_disk import ObjectFolder
 from node_import.stack.s3_front import Front
 
@@ -36,7 +37,7 @@ def main() -> None:
     application = Front(
         DomainDispatcherApplication(create_backend_app),
         ObjectFolder(arguments.folder),
-        os.environ["NODE_IMPORT_S3_ACCESS_KEY"],
+        os.environ[ACCESS_KEY_VARIABLE],
     )
     server = make_server(
         LOOPBACK,
