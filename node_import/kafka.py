@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import TransientError
-from node_import.settings import Settings
 
 # librdkafka writes to standard error unless it is given a logger: 20 lines a second of a broker
 # that is down.
@@ -24,13 +24,13 @@ class ClientConfig:
     while the call in hand merely times out; `failure` puts the two together.
     """
 
-    def __init__(self, settings: Settings, **own: Any) -> None:
+    def __init__(self, base: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> None:
+        """`base` is `Settings.kafka_client_config()`; `own` wins over it: correctness needs it."""
         self._complaint: str | None = None
-        # The deployment's settings win over ours, but for what the client's correctness needs.
         self.values: dict[str, Any] = {
             "reconnect.backoff.ms": RECONNECT_BACKOFF_MS,
-            **settings.kafka_client_config(),
-            **own,
+            **base,
+            **(own or {}),
             "error_cb": self._complain,
         }
 

@@ -38,7 +38,7 @@ class RequestConsumer:
 
     def __init__(self, settings: Settings, cluster_id: str) -> None:
         own = {**_CONSUMER_CONFIG, "group.id": settings.kafka_group_id}
-        self._config = ClientConfig(settings, **own)
+        self._config = ClientConfig(settings.kafka_client_config(), own)
         self._cluster_id = cluster_id
 
     def __enter__(self) -> RequestConsumer:

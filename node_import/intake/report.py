@@ -57,8 +57,13 @@ class IntakeReport:
         """Replayed dead letters whose job will run again."""
         return sum(counts.reopened for counts in self.topics.values())
 
-    def as_cursor(self) -> str:
-        """The positions as JSON, `{"topic": {"partition": next offset}}`: shown, not owned."""
+    def as_cursor(self) -> str | None:
+        """The positions as JSON, `{"topic": {"partition": next offset}}`: shown, not owned.
+
+        None, if the tick was skipped: the cursor stays as it is.
+        """
+        if self.skipped:
+            return None
         cursor: dict[str, dict[str, int]] = {}
         for partition, offset in sorted(self.positions.items(), key=lambda item: str(item[0])):
             cursor.setdefault(partition.topic.name, {})[str(partition.number)] = offset

@@ -43,7 +43,7 @@ class Surveyor:
     """Asks the cluster, as an admin client. For one tick: a new client knows new topics at once."""
 
     def __init__(self, settings: Settings) -> None:
-        self._config = ClientConfig(settings)
+        self._config = ClientConfig(settings.kafka_client_config())
         self._admin = AdminClient(self._config.values, logger=LOGGER)
 
     def topology(self, topics: RequestTopics) -> Topology:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 from node_import.contracts.dead_letter import DeadLetter
 from node_import.contracts.node_exchange import NodeExchange
@@ -31,18 +30,14 @@ from node_import.intake.positions import Partition, PositionsMoved, read_positio
 from node_import.intake.reading import Batch, Read
 from node_import.intake.report import IntakeReport
 from node_import.intake.survey import Surveyor, Topology
+from node_import.objects.store import ObjectStore
+from node_import.publishing.confirmed_producer import ConfirmedProducer
+from node_import.publishing.dead_letters import DeadLetterSender, store_in_bucket
 from node_import.settings import Settings
 from node_import.sql import statements
 
 # Any constant of our own; advisory locks belong to one database.
 INTAKE_LOCK = 7_140_211_507
-
-
-class LetterSender(Protocol):
-    """Puts dead letters into their topics and says of each whether it is confirmed."""
-
-    def send(self, letters: Sequence[DeadLetter]) -> list[TransientError | None]:
-        """An entry a letter, in order: None if it is in its topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +58,18 @@ def request_topics(settings: Settings) -> RequestTopics:
     )
 
 
+def intake_tick(database: Database, settings: Settings, *, store: ObjectStore) -> IntakeReport:
+    """One tick with clients of its own; `store` takes what is too large for a dead letter.
+
+    See `Intake.tick`.
+    """
+    # Not idempotent: that costs the first message half a second, and a letter may come twice.
+    with ConfirmedProducer.from_settings(settings, idempotent=False) as producer:
+        to_bucket = store_in_bucket(settings, store)
+        letters = DeadLetterSender(producer, settings.dlt_suffix, to_bucket)
+        return Intake(settings, database, letters).tick()
+
+
 class Intake:
     """The engine of the request sensor. Its Kafka clients live for one tick."""
 
@@ -70,7 +77,7 @@ class Intake:
         self,
         settings: Settings,
         database: Database,
-        letters: LetterSender,
+        letters: DeadLetterSender,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

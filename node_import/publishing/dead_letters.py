@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from node_import.contracts.dead_letter import DeadLetter, bare, without_value
 from node_import.contracts.message import OutgoingMessage
 from node_import.errors import TransientError
+from node_import.objects.store import ObjectStore
 from node_import.publishing.confirmed_producer import DeliveryFailure, MessageSender
+from node_import.settings import Settings
 
 # Puts a value into the object store and returns its URL; raises TransientError if it cannot.
 StoreValue = Callable[[bytes], str]
+
+
+def store_in_bucket(settings: Settings, store: ObjectStore | None = None) -> StoreValue:
+    """Values go into the importer's bucket, under their hash: a letter sent again overwrites."""
+
+    def store_value(value: bytes) -> str:
+        bucket = store or ObjectStore.from_settings(settings)
+        key = f"dead-letters/{hashlib.sha256(value).hexdigest()}"
+        with bucket.write(key, "application/octet-stream") as target:
+            target.write(value)
+        return bucket.url_of(key)
+
+    return store_value
 
 
 class DeadLetterSender:

@@ -24,7 +24,7 @@ from node_import.jobs.outbox import (
     unpublished_letters,
 )
 from node_import.publishing.confirmed_producer import MessageSender
-from node_import.publishing.dead_letters import DeadLetterSender, StoreValue
+from node_import.publishing.dead_letters import DeadLetterSender, StoreValue, store_in_bucket
 from node_import.settings import Settings
 
 # A status message may have 900 KB: bounds memory, and how long a transaction stays open.
@@ -33,19 +33,15 @@ JOBS_AT_ONCE = 50
 
 @dataclass(slots=True)
 class PublishReport:
-    """What was sent. `failures` stay in the outbox, `busy` jobs are with another publisher."""
+    """How much was sent; `busy` jobs were left to another publisher."""
 
     events: int = 0
     letters: int = 0
     busy: int = 0
-    failures: list[TransientError] = field(default_factory=list)
 
-    def raise_for_failure(self) -> None:
-        """Raises:
-        TransientError: KAFKA_UNAVAILABLE (or OBJECT_STORE_UNAVAILABLE), if anything failed.
-        """
-        if self.failures:
-            raise self.failures[0]
+    def as_metadata(self) -> dict[str, int]:
+        """What a step shows of it."""
+        return {"status_messages_sent": self.events, "dead_letters_sent": self.letters}
 
 
 def publish_outbox(
@@ -53,30 +49,34 @@ def publish_outbox(
     sender: MessageSender,
     settings: Settings,
     *,
-    store_value: StoreValue,
     job_ids: Collection[UUID] | None = None,
+    store_value: StoreValue | None = None,
 ) -> PublishReport:
     """Send what is unpublished, of `job_ids` or of all jobs; every job once a call.
 
     A status event is sent at least once; one that fails keeps the later ones of its job waiting.
+    `store_value` takes what is too large for a dead letter, by default into the settings' bucket.
 
     Raises:
-        TransientError: DATABASE_UNAVAILABLE. What Kafka did not take is in the report.
+        TransientError: the first failure, after everything was tried; what failed stays.
     """
-    report = PublishReport()
-    letters = DeadLetterSender(sender, settings.dlt_suffix, store_value)
+    letters = DeadLetterSender(
+        sender, settings.dlt_suffix, store_value or store_in_bucket(settings)
+    )
+    publisher = _Publisher(sender, letters, settings)
     seen: set[UUID] = set()
     with database.connect() as conn, translated_failures():
         while True:
             with operator_transaction(conn):
                 jobs = lock_jobs(conn, job_ids=job_ids, excluded=seen, max_jobs=JOBS_AT_ONCE)
-                if not jobs.held and not jobs.busy:
-                    return report
                 seen.update(jobs.held, jobs.busy)
-                report.busy += len(jobs.busy)
-                if jobs.held:
-                    _publish_events(conn, jobs.held, sender, settings, report)
-                    _publish_letters(conn, jobs.held, letters, settings, report)
+                publisher.report.busy += len(jobs.busy)
+                publisher.publish(conn, jobs.held)
+            if not jobs.held and not jobs.busy:
+                break
+    if publisher.failures:
+        raise publisher.failures[0]
+    return publisher.report
 
 
 def status_message(event: StatusEvent, status_topic: str) -> OutgoingMessage:
@@ -95,38 +95,37 @@ def status_message(event: StatusEvent, status_topic: str) -> OutgoingMessage:
     )
 
 
-def _publish_events(
-    conn: Connection,
-    jobs: Collection[UUID],
-    sender: MessageSender,
-    settings: Settings,
-    report: PublishReport,
-) -> None:
-    def send(events: Sequence[StatusEvent]) -> list[TransientError | None]:
-        messages = [status_message(event, settings.status_topic) for event in events]
-        return [failure.error if failure else None for failure in sender.send(messages)]
+class _Publisher:
+    """Sends and stamps, inside the transaction that holds the jobs."""
 
-    sent = send_in_order(unpublished_events(conn, jobs), send)
-    stamp_events(conn, [event.id for event in sent.confirmed])
-    report.events += len(sent.confirmed)
-    report.failures += sent.failures
+    def __init__(
+        self, sender: MessageSender, letters: DeadLetterSender, settings: Settings
+    ) -> None:
+        self._sender = sender
+        self._letters = letters
+        self._settings = settings
+        self.report = PublishReport()
+        self.failures: list[TransientError] = []
 
+    def publish(self, conn: Connection, jobs: Collection[UUID]) -> None:
+        if not jobs:
+            return
+        events = send_in_order(unpublished_events(conn, jobs), self._send_events)
+        stamp_events(conn, [event.id for event in events.confirmed])
+        group = self._settings.kafka_group_id
+        waiting = unpublished_letters(conn, jobs, consumer_group=group)
+        letters = send_in_order(waiting, self._send_letters)
+        stamp_letters(conn, [letter.id for letter in letters.confirmed])
+        self.report.events += len(events.confirmed)
+        self.report.letters += len(letters.confirmed)
+        self.failures += [*events.failures, *letters.failures]
 
-def _publish_letters(
-    conn: Connection,
-    jobs: Collection[UUID],
-    letters: DeadLetterSender,
-    settings: Settings,
-    report: PublishReport,
-) -> None:
-    def send(batch: Sequence[JobLetter]) -> list[TransientError | None]:
-        return letters.send([item.letter for item in batch])
+    def _send_events(self, events: Sequence[StatusEvent]) -> list[TransientError | None]:
+        messages = [status_message(event, self._settings.status_topic) for event in events]
+        return [failure.error if failure else None for failure in self._sender.send(messages)]
 
-    waiting = unpublished_letters(conn, jobs, consumer_group=settings.kafka_group_id)
-    sent = send_in_order(waiting, send)
-    stamp_letters(conn, [item.id for item in sent.confirmed])
-    report.letters += len(sent.confirmed)
-    report.failures += sent.failures
+    def _send_letters(self, letters: Sequence[JobLetter]) -> list[TransientError | None]:
+        return self._letters.send([item.letter for item in letters])
 
 
 Item = TypeVar("Item", StatusEvent, JobLetter)
