@@ -1,4 +1,4 @@
--- Domains and their matching groups, as operators keep them. All as ni_operator.
+-- Domains and their matching groups, as operators keep them. All but `node_counts` as ni_operator.
 
 -- name: domains
 -- Every domain with its active groups, or the one of that name or id; in order of names.
@@ -25,3 +25,13 @@ RETURNING id, name, active;
 INSERT INTO matching_group (id, domain_id, name) VALUES (%(id)s, %(domain_id)s, %(name)s)
 ON CONFLICT DO NOTHING
 RETURNING id, name;
+
+-- name: node_counts
+-- As ni_importer, bound to the tenant.
+SELECT
+    count(*) AS nodes,
+    coalesce(
+        sum((SELECT count(*) FROM node_metadata AS m WHERE m.node_id = n.id)), 0
+    )::bigint AS metadata
+FROM nodes AS n
+WHERE n.group_id = %(group_id)s;
