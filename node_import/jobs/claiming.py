@@ -14,7 +14,7 @@ from node_import.errors import ClaimLost
 from node_import.jobs.record import Claim, Job, JobKind, JobStatus
 from node_import.jobs.superseding import superseding_job
 from node_import.jobs.table import job_statement, jobs_of_partition
-from node_import.jobs.transitions import Granted, Refused, decide_claim
+from node_import.jobs.transitions import Granted, Refused, decide_claims
 from node_import.sql import statements
 
 RunIsLive = Callable[[str], bool]
@@ -36,7 +36,7 @@ def claim_partition(
     run_is_live: RunIsLive,
     force: bool = False,
 ) -> PartitionClaim:
-    """Claim what may be claimed of the partition, in one transaction; see `decide_claim`.
+    """Claim what may be claimed of the partition, in one transaction; see `decide_claims`.
 
     A FAILED file import that is older than the newest COMPLETED one of its group is refused
     unless `force`: claiming it straight from FAILED means a re-execution from the UI, where
@@ -67,10 +67,11 @@ def hold_claims(
     free in between is none of them. Where the run holds them all, this only reads.
     """
     with database.operator() as conn:
-        jobs = _only(jobs_of_partition(conn, partition_key), job_ids)
+        seen = jobs_of_partition(conn, partition_key)
+    jobs = _only(seen, job_ids)
     if all(job.status is JobStatus.RUNNING and job.dagster_run_id == run_id for job in jobs):
         return PartitionClaim([(job, claim_of(job)) for job in jobs], [])
-    live = _live_holders(jobs, run_id, run_is_live)
+    live = _live_holders(seen, run_id, run_is_live)
     with database.operator() as conn:
         return _claim_locked(conn, partition_key, run_id, live, force=force, job_ids=job_ids)
 
@@ -116,11 +117,10 @@ def _claim_locked(
     job_ids: Collection[UUID] | None = None,
 ) -> PartitionClaim:
     rows = conn.execute(job_statement("lock_partition"), {"partition_key": partition_key})
-    jobs = _only([Job.from_row(row) for row in rows], job_ids)
+    jobs = [Job.from_row(row) for row in rows]
     # A holder that was not there a moment ago has just claimed it, so it is alive.
-    decisions = {
-        job.id: decide_claim(job, run_id, lambda holder: live.get(holder, True)) for job in jobs
-    }
+    decisions = decide_claims(jobs, run_id, lambda holder: live.get(holder, True))
+    jobs = _only(jobs, job_ids)
     won, refusals = _write_claims(conn, jobs, decisions, run_id, force=force)
     result = PartitionClaim([], [])
     for job in jobs:

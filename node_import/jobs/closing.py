@@ -54,14 +54,13 @@ def close(conn: Connection, claim: Claim, outcome: JobOutcome) -> bool:
 def give_up(conn: Connection, job: Job, code: ErrorCode, reason: str) -> None:
     """FAILED for a job whose run left no outcome; inside the transaction that has locked it.
 
-    A PENDING job passes through RUNNING, as an attempt of its own: its run died too early to
-    begin one. What is known of the rows is what the ledger has.
+    A PENDING job passes through RUNNING in the same breath, as an attempt of its own: its run
+    died too early to begin one. What is known of the rows is what the ledger has.
     """
     if job.status is JobStatus.PENDING:
-        parameters = {"job_ids": [job.id], "run_id": job.dagster_run_id}
-        row = conn.execute(job_statement("claim_jobs"), parameters).fetchone()
+        row = conn.execute(job_statement("begin_attempt"), {"job_id": job.id}).fetchone()
         if row is None:
-            raise ClaimLost(f"job {job.id} is gone")
+            raise ClaimLost(f"job {job.id} is not PENDING")
         job = Job.from_row(row)
     ledger = last_ledger_totals(conn, job.id)
     outcome = JobOutcome(
@@ -93,7 +92,7 @@ def _write_end(conn: Connection, job: Job, outcome: JobOutcome) -> None:
     parameters = _end_parameters(job, outcome, settlement)
     row = conn.execute(job_statement("close_job"), parameters).fetchone()
     if row is None:
-        raise ClaimLost(f"job {job.id} is not RUNNING")
+        raise ClaimLost(f"job {job.id} is closed already")
     closed = Job.from_row(row)
     conn.execute(statements("jobs.sql")["add_status_event"], _event(closed, outcome))
     if settlement.is_dead_letter:

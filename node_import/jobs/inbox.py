@@ -32,15 +32,16 @@ def add_jobs(conn: Connection, jobs: Sequence[NewJob]) -> set[UUID]:
     return added
 
 
-def reopen(conn: Connection, job_id: UUID, domain_id: UUID) -> bool:
+def reopen(conn: Connection, job_id: UUID, domain_id: UUID, *, handed_over: bool = False) -> bool:
     """FAILED → PENDING, due at once, with as many lives as a new job; False changes nothing.
 
     False: there is no such job, it belongs to another tenant, or it is not FAILED. The job keeps
-    its partition key and its attempts. Whether an old file may come again is the caller's
-    question (`node_import.jobs.superseding`).
+    its partition key and its attempts. With `handed_over` the caller launches the partition
+    itself (a backfill), and dispatch leaves the job alone for as long as that may take. Whether
+    an old file may come again is the caller's question (`node_import.jobs.superseding`).
     """
     statement = statements("jobs.sql")["reopen_job"]
-    parameters = {"job_id": job_id, "domain_id": domain_id}
+    parameters = {"job_id": job_id, "domain_id": domain_id, "handed_over": handed_over}
     return conn.execute(statement, parameters).fetchone() is not None
 
 

@@ -31,23 +31,15 @@ RETURNING id;
 
 -- name: reopen_job
 UPDATE nodes_import_job SET
-    status = 'PENDING', not_before = now(), dispatched_at = NULL, died_runs = 0,
+    status = 'PENDING', not_before = now(), died_runs = 0,
+    dispatched_at = CASE WHEN %(handed_over)s AND partition_key IS NOT NULL THEN now() END,
+    dispatch_no = dispatch_no + %(handed_over)s::bool::int,
     failure_code = NULL, failure_reason = NULL, finished_at = NULL, updated_at = now()
 WHERE id = %(job_id)s AND domain_id = %(domain_id)s AND status = 'FAILED'
 RETURNING id;
 
 -- name: get_job
 SELECT * FROM nodes_import_job WHERE id = %(job_id)s;
-
--- name: list_jobs
-SELECT * FROM nodes_import_job
-WHERE (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
-  AND (%(domain_id)s::uuid IS NULL OR domain_id = %(domain_id)s::uuid)
-  AND (%(group_id)s::uuid IS NULL OR group_id = %(group_id)s::uuid)
-  AND (%(failure_code)s::text IS NULL OR failure_code = %(failure_code)s::text)
-  AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
-ORDER BY sequence_no DESC
-LIMIT %(limit)s;
 
 -- name: find_job
 SELECT :job_columns FROM nodes_import_job WHERE id = %(job_id)s;
@@ -102,6 +94,13 @@ FOR SHARE;
 INSERT INTO run_heartbeat (dagster_run_id, beaten_at) VALUES (%(run_id)s, clock_timestamp())
 ON CONFLICT (dagster_run_id) DO UPDATE SET beaten_at = EXCLUDED.beaten_at;
 
+-- name: begin_attempt
+-- Of a job that is closed at once, in this transaction. Not by way of RUNNING: another file of the
+-- group may be running, and the index lets one.
+UPDATE nodes_import_job SET attempt = attempt + 1, started_at = now()
+WHERE id = %(job_id)s AND status = 'PENDING'
+RETURNING :job_columns;
+
 -- name: close_job
 -- The row is locked, and it was seen that the claim holds.
 UPDATE nodes_import_job SET
@@ -113,7 +112,7 @@ UPDATE nodes_import_job SET
     source_url = %(source_url)s, object_version = %(object_version)s,
     plan_fingerprint = %(plan_fingerprint)s, rejects_url = %(rejects_url)s,
     result_url = %(result_url)s, finished_at = clock_timestamp(), updated_at = clock_timestamp()
-WHERE id = %(job_id)s AND status = 'RUNNING'
+WHERE id = %(job_id)s AND status IN ('PENDING', 'RUNNING')
 RETURNING :job_columns;
 
 -- name: add_status_event

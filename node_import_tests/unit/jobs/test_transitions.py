@@ -6,11 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_import.jobs.record import JobStatus
-from node_import.jobs.transitions import LEGAL_TRANSITIONS, Granted, Refused, decide_claim
+from node_import.jobs.record import Job, JobStatus
+from node_import.jobs.transitions import LEGAL_TRANSITIONS, Granted, Refused, decide_claims
 from node_import_tests.unit.jobs.records import a_job
 
 LIVE = {"me": True, "live": True, "dead": False}
+
+
+def decide(job: Job, *others: Job) -> Granted | Refused:
+    """What the run `me` may do with the job, which has others beside it in its partition."""
+    return decide_claims([job, *others], "me", LIVE.__getitem__)[job.id]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,7 @@ LIVE = {"me": True, "live": True, "dead": False}
 def test_granted(status: str, holder: str | None, decision: Granted) -> None:
     """A free job and one of a dead run begin another attempt; one's own goes on."""
     job = a_job(status=JobStatus(status), dagster_run_id=holder, attempt=2)
-    assert decide_claim(job, "me", LIVE.__getitem__) == decision
+    assert decide(job) == decision
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,7 @@ def test_granted(status: str, holder: str | None, decision: Granted) -> None:
 def test_refused(status: str, holder: str | None, why: str) -> None:
     """A job that is done, another's, or lost to this run is left alone, and it says why."""
     job = a_job(status=JobStatus(status), dagster_run_id=holder, attempt=2)
-    decision = decide_claim(job, "me", LIVE.__getitem__)
+    decision = decide(job)
     assert isinstance(decision, Refused)
     assert why in decision.reason
 
@@ -51,7 +56,7 @@ def test_refused(status: str, holder: str | None, why: str) -> None:
 def test_a_claim_is_a_legal_way(status: JobStatus, holder: str | None, attempt: int) -> None:
     """Whatever is granted ends in RUNNING by legal steps, and attempts only grow."""
     job = a_job(status=status, dagster_run_id=holder, attempt=attempt)
-    decision = decide_claim(job, "me", LIVE.__getitem__)
+    decision = decide(job)
     if isinstance(decision, Granted):
         assert decision.attempt == attempt + decision.new
         by_pending = JobStatus.PENDING in LEGAL_TRANSITIONS[status]

@@ -1,0 +1,156 @@
+"""Recovery: no job stays RUNNING when its run is gone, and none is taken from one that lives."""
+
+from __future__ import annotations
+
+import pytest
+
+from node_import.contracts.error_codes import ErrorCode
+from node_import.database import Database
+from node_import.errors import ClaimLost
+from node_import.jobs.claiming import claim_partition, hold_claims
+from node_import.jobs.closing import close
+from node_import.jobs.dispatch import Dispatch
+from node_import.jobs.outcome import JobOutcome
+from node_import.jobs.record import Claim
+from node_import.jobs.recovery import Recovery, recover
+from node_import.jobs.runs import RunState
+from node_import.settings import Settings
+from node_import_tests.support.databases import TestDatabase
+from node_import_tests.support.runs import FakeRuns
+from node_import_tests.support.tenants import Tenant, job_row, load_slice, one, put, rows
+
+
+@pytest.fixture
+def runs() -> FakeRuns:
+    """Dagster knows one run."""
+    fake = FakeRuns()
+    fake.submit(Dispatch("p", "run", ()))
+    return fake
+
+
+@pytest.fixture
+def claim(importer: Database, acme: Tenant, database: TestDatabase) -> Claim:
+    """The run has claimed a file import."""
+    put(database, acme.file(), partition_key="p", dispatch_no=1)
+    return claim_partition(importer, "p", "run", run_is_live=lambda _: False).claimed[0][1]
+
+
+def silence(database: TestDatabase, seconds: int) -> None:
+    """The run beat so long ago for the last time."""
+    with database.connect() as conn:
+        conn.execute(
+            "UPDATE run_heartbeat SET beaten_at = now() - make_interval(secs => %s)", [seconds]
+        )
+
+
+def test_a_living_run_keeps_its_job(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim
+) -> None:
+    """Nothing happens to it."""
+    assert recover(importer, settings, runs) == Recovery()
+
+
+def test_the_job_of_a_run_that_is_over(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
+) -> None:
+    """It is due again after a rest, and the next run begins the next attempt."""
+    runs.end("run")
+    assert recover(importer, settings, runs) == Recovery(put_back=(claim.job_id,))
+    row = job_row(database, claim.job_id)
+    assert (row["status"], row["died_runs"], row["dispatched_at"]) == ("PENDING", 1, None)
+    assert row["not_before"] > row["started_at"]
+    assert rows(database, "SELECT FROM job_status_event") == []
+    again = claim_partition(importer, "p", "next", run_is_live=lambda _: False)
+    assert again.claimed[0][1].attempt == 2
+
+
+def test_a_silent_run_is_reported_until_dagster_knows(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
+) -> None:
+    """Code server and run died together: Dagster believes the run STARTED for ever."""
+    silence(database, 61)
+    runs.runs["run"].started_long_ago = True
+    found = recover(importer, settings, runs)
+    assert found == Recovery(put_back=(claim.job_id,), dead_runs=frozenset({"run"}))
+    assert recover(importer, settings, runs) == Recovery(dead_runs=frozenset({"run"}))
+    runs.end("run")
+    runs.runs["run"].started_long_ago = False
+    assert recover(importer, settings, runs) == Recovery()
+
+
+def test_a_run_that_died_before_its_claim_is_reported(
+    importer: Database, settings: Settings, runs: FakeRuns
+) -> None:
+    """It never beat, and Dagster believes it STARTED."""
+    runs.runs["run"].started_long_ago = True
+    assert recover(importer, settings, runs).dead_runs == {"run"}
+
+
+def test_a_run_that_dagster_forgot(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
+) -> None:
+    """Deleted while it ran: it counts as dead only when its heart has stopped."""
+    del runs.runs["run"]
+    assert recover(importer, settings, runs) == Recovery()
+    silence(database, 16)
+    assert recover(importer, settings, runs) == Recovery(put_back=(claim.job_id,))
+
+
+@pytest.mark.parametrize("state", [RunState.CANCELED, RunState.CANCELING])
+def test_a_canceled_run_ends_its_jobs(
+    importer: Database,
+    settings: Settings,
+    runs: FakeRuns,
+    claim: Claim,
+    database: TestDatabase,
+    state: RunState,
+) -> None:
+    """FAILED CANCELED with what was loaded so far; one that is being canceled may end itself."""
+    load_slice(database, claim, 0, inserted=4, duplicate=1)
+    runs.end("run", state)
+    if state is RunState.CANCELING:
+        assert recover(importer, settings, runs) == Recovery()
+        silence(database, 61)
+    assert recover(importer, settings, runs).closed == (claim.job_id,)
+    row = job_row(database, claim.job_id)
+    assert (row["status"], row["failure_code"]) == ("FAILED", "CANCELED")
+    assert (row["total_nodes"], row["processed_nodes"], row["inserted_nodes"]) == (5, 5, 4)
+    assert one(database, "SELECT status FROM job_status_event") == {"status": "FAILED"}
+
+
+def test_the_last_death_ends_the_job(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
+) -> None:
+    """FAILED RUN_DIED, with its attempt, its status event and its dead letter; once."""
+    put(database, claim.job_id, died_runs=2)
+    runs.end("run")
+    assert recover(importer, settings, runs) == Recovery(closed=(claim.job_id,))
+    assert recover(importer, settings, runs) == Recovery()
+    row = job_row(database, claim.job_id)
+    assert (row["status"], row["failure_code"], row["attempt"]) == ("FAILED", "RUN_DIED", 1)
+    letter = one(database, "SELECT error_code, error_message FROM job_dead_letter")
+    assert letter["error_code"] == "RUN_DIED"
+    assert "run" in letter["error_message"]
+
+
+def test_a_run_that_comes_back_from_the_dead(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
+) -> None:
+    """A machine that slept: its claim is gone, and it neither closes the job nor takes it back."""
+    silence(database, 61)
+    recover(importer, settings, runs)
+    with pytest.raises(ClaimLost), importer.connect() as conn:
+        close(conn, claim, JobOutcome(failure=(ErrorCode.TIMEOUT, "late")))
+    assert hold_claims(importer, "p", "run", run_is_live=lambda _: False).claimed == []
+    assert job_row(database, claim.job_id)["status"] == "PENDING"
+
+
+def test_old_heartbeats_are_swept(
+    importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
+) -> None:
+    """A day after the last beat of a run that has no job any more."""
+    with importer.connect() as conn:
+        close(conn, claim, JobOutcome())
+    silence(database, 86_401)
+    recover(importer, settings, runs)
+    assert rows(database, "SELECT FROM run_heartbeat") == []

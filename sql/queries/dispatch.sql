@@ -1,0 +1,119 @@
+-- Dispatch: the job table as the queue of Dagster's runs. All as ni_operator.
+
+-- name: begin_dispatch
+-- Ticks overlap; while one dispatches, another leaves it alone.
+SELECT pg_try_advisory_xact_lock(hashtext('node_import dispatch')) AS mine;
+
+-- name: handed_over
+-- Jobs that a run was asked for and that no live run is known to look after.
+SELECT DISTINCT partition_key || ':' || dispatch_no AS run_key
+FROM nodes_import_job
+WHERE status = 'PENDING' AND dispatched_at IS NOT NULL
+  AND partition_key <> ALL(%(live)s);
+
+-- name: lock_handed_over
+SELECT
+    :job_columns,
+    dispatched_at < now() - make_interval(secs => %(grace)s) AS overdue
+FROM nodes_import_job
+WHERE status = 'PENDING' AND dispatched_at IS NOT NULL
+  AND partition_key <> ALL(%(live)s)
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: forget_dispatch
+UPDATE nodes_import_job SET dispatched_at = NULL, updated_at = now()
+WHERE id = ANY(%(job_ids)s);
+
+-- name: put_back
+-- The run of these jobs died: they are due again after a while.
+UPDATE nodes_import_job SET
+    status = 'PENDING', dispatched_at = NULL, died_runs = died_runs + 1, updated_at = now(),
+    not_before = now() + make_interval(secs => %(backoff)s)
+WHERE id = %(job_id)s AND status IN ('PENDING', 'RUNNING');
+
+-- name: running_partitions
+SELECT DISTINCT partition_key
+FROM nodes_import_job
+WHERE status = 'RUNNING' AND partition_key IS NOT NULL;
+
+-- name: turns
+SELECT
+    domain.id AS domain_id,
+    extract(epoch FROM domain.served_at)::float8 AS served,
+    count(DISTINCT job.partition_key) AS runs
+FROM domain
+LEFT JOIN nodes_import_job AS job
+    ON job.domain_id = domain.id AND job.partition_key = ANY(%(busy)s)
+WHERE domain.id = ANY(%(domain_ids)s)
+GROUP BY domain.id;
+
+-- name: due_files
+-- The first waiting file of each group, if it is due and none of the group is in flight; a FAILED
+-- one whose partition is live is being executed again.
+WITH busy_group AS (
+    SELECT DISTINCT domain_id, group_id
+    FROM nodes_import_job
+    WHERE partition_key = ANY(%(busy)s) AND kind = 'file' AND status <> 'COMPLETED'
+), first_file AS (
+    SELECT DISTINCT ON (domain_id, group_id)
+        id, domain_id, group_id, kind, sequence_no, reference_count, partition_key, not_before
+    FROM nodes_import_job
+    WHERE status = 'PENDING' AND kind = 'file'
+    ORDER BY domain_id, group_id, sequence_no
+)
+SELECT id, domain_id, group_id, kind, sequence_no, reference_count, partition_key
+FROM first_file
+WHERE not_before <= now()
+  AND (partition_key IS NULL OR partition_key <> ALL(%(busy)s))
+  AND NOT EXISTS (
+      SELECT FROM busy_group
+      WHERE busy_group.domain_id = first_file.domain_id
+        AND busy_group.group_id = first_file.group_id
+  );
+
+-- name: due_references
+-- The first waiting lists of each tenant, no more than could go now.
+SELECT job.*
+FROM domain
+CROSS JOIN LATERAL (
+    SELECT id, domain_id, group_id, kind, sequence_no, reference_count, partition_key
+    FROM nodes_import_job
+    WHERE domain_id = domain.id AND kind = 'references' AND status = 'PENDING'
+      AND not_before <= now()
+      AND (partition_key IS NULL OR partition_key <> ALL(%(busy)s))
+    ORDER BY sequence_no
+    LIMIT %(most)s
+) AS job;
+
+-- name: dispatch_partition
+-- Whatever of the partition is PENDING goes, under a number that no run of it has had. In id
+-- order, as claims lock.
+WITH locked AS (
+    SELECT id
+    FROM nodes_import_job
+    WHERE status = 'PENDING' AND (id = ANY(%(job_ids)s) OR partition_key = %(partition_key)s)
+    ORDER BY id
+    FOR NO KEY UPDATE
+), last_dispatch AS (
+    SELECT coalesce(max(dispatch_no), 0) AS number
+    FROM nodes_import_job
+    WHERE partition_key = %(partition_key)s
+), dispatched AS (
+    UPDATE nodes_import_job AS job SET
+        partition_key = %(partition_key)s, dispatch_no = last_dispatch.number + 1,
+        dispatched_at = clock_timestamp(), updated_at = now()
+    FROM locked, last_dispatch
+    WHERE job.id = locked.id
+    RETURNING job.*
+)
+SELECT
+    dispatched.id AS job_id, dispatched.dispatch_no, dispatched.kind, dispatched.message_topic,
+    domain.name AS domain_name, matching_group.name AS group_name
+FROM dispatched
+JOIN domain ON domain.id = dispatched.domain_id
+JOIN matching_group ON matching_group.id = dispatched.group_id
+ORDER BY dispatched.sequence_no;
+
+-- name: serve
+UPDATE domain SET served_at = clock_timestamp() WHERE id = %(domain_id)s;
