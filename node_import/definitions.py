@@ -1,0 +1,24 @@
+"""The one Definitions object: wiring only."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from node_import.orchestration.executors import executor_of
+from node_import.orchestration.job import import_job
+from node_import.orchestration.resources import KafkaResource, MinioResource, PostgresResource
+from node_import.orchestration.sensors import recovery_sensor, request_sensor
+from node_import.settings import load_run_settings
+
+_settings = load_run_settings()
+_job = import_job(_settings, executor_of(_settings))
+
+defs = dg.Definitions(
+    jobs=[_job],
+    sensors=[request_sensor(_job, _settings), recovery_sensor()],
+    resources={
+        "postgres": PostgresResource(),
+        "minio": MinioResource(),
+        "kafka": KafkaResource(),
+    },
+)

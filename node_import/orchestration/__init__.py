@@ -1,0 +1,1 @@
+"""The room that knows Dagster: resources, partitions, ops, the job, sensors."""

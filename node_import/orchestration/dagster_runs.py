@@ -1,0 +1,75 @@
+"""Dagster's runs, as the job table asks about them (`node_import.jobs.runs.Runs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from node_import.jobs.runs import RunState
+
+PARTITION_TAG = "dagster/partition"
+RUN_KEY_TAG = "dagster/run_key"
+
+_WAITING = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+)
+_AT_WORK = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+LIVE_STATUSES = (*_WAITING, *_AT_WORK)
+
+_STATES = {
+    **dict.fromkeys(_WAITING, RunState.LIVE),
+    dg.DagsterRunStatus.STARTED: RunState.LIVE,
+    dg.DagsterRunStatus.CANCELING: RunState.CANCELING,
+    dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
+}
+
+
+class DagsterRuns:
+    """The runs of one job, in one instance."""
+
+    def __init__(self, instance: dg.DagsterInstance, job_name: str) -> None:
+        self._instance = instance
+        self._job_name = job_name
+
+    def live_partitions(self) -> list[str]:
+        """See `Runs.live_partitions`."""
+        runs = self._runs(dg.RunsFilter(job_name=self._job_name, statuses=list(LIVE_STATUSES)))
+        return [key for run in runs if (key := run.tags.get(PARTITION_TAG)) is not None]
+
+    def by_run_key(self, run_keys: Collection[str]) -> dict[str, RunState]:
+        """See `Runs.by_run_key`; of two runs under one key the newest."""
+        runs = self._runs(dg.RunsFilter(job_name=self._job_name, tags={RUN_KEY_TAG: [*run_keys]}))
+        return {run.tags[RUN_KEY_TAG]: state_of(run) for run in reversed([*runs])}
+
+    def started_before(self, seconds: float) -> list[str]:
+        """See `Runs.started_before`."""
+        records = self._instance.get_run_records(
+            dg.RunsFilter(job_name=self._job_name, statuses=list(_AT_WORK))
+        )
+        latest = (datetime.now(UTC) - timedelta(seconds=seconds)).timestamp()
+        return [
+            record.dagster_run.run_id
+            for record in records
+            if record.start_time is not None and record.start_time < latest
+        ]
+
+    def by_id(self, run_ids: Collection[str]) -> Mapping[str, RunState]:
+        """See `Runs.by_id`."""
+        return {run.run_id: state_of(run) for run in self._runs(dg.RunsFilter(run_ids=[*run_ids]))}
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether a run of that id can still act. A deleted run cannot."""
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and run.status in LIVE_STATUSES
+
+    def _runs(self, wanted: dg.RunsFilter) -> Iterable[dg.DagsterRun]:
+        return self._instance.get_runs(filters=wanted)
+
+
+def state_of(run: dg.DagsterRun) -> RunState:
+    """Whether the run can still act."""
+    return _STATES.get(run.status, RunState.OVER)

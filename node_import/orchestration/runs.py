@@ -1,0 +1,46 @@
+"""A run of the job, as the pipeline sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from node_import.jobs.heartbeat import beating
+from node_import.jobs.run_tags import tags_of_partition
+from node_import.orchestration.dagster_runs import DagsterRuns
+from node_import.orchestration.resources import MinioResource, PostgresResource
+from node_import.pipeline.workshop import Run, Workshop
+from node_import.settings import settings_of_this_process
+
+
+def run_of(context: dg.OpExecutionContext) -> Run:
+    """The run that `context` belongs to, and whether its step has another try."""
+    policy = context.op_def.retry_policy or context.job_def.op_retry_policy
+    most_retries = policy.max_retries if policy is not None else 0
+    return Run(
+        id=context.run_id,
+        partition_key=context.partition_key,
+        is_live=DagsterRuns(context.instance, context.job_name).is_live,
+        last_try=context.retry_number >= most_retries,
+    )
+
+
+@contextmanager
+def at_work(
+    context: dg.OpExecutionContext, postgres: PostgresResource, minio: MinioResource
+) -> Iterator[Workshop]:
+    """The workshop of a step, with the run's heartbeat while the step works."""
+    settings = settings_of_this_process()
+    database = postgres.database()
+    with beating(database, context.run_id, settings.heartbeat_seconds):
+        yield Workshop(settings, database, minio.store())
+
+
+def tag_run(context: dg.OpExecutionContext, workshop: Workshop) -> None:
+    """Tags by which people find the run, if nobody gave it any: a backfill does not."""
+    if "node_import/job_id" not in context.run.tags:
+        with workshop.database.operator() as conn:
+            tags = tags_of_partition(conn, context.partition_key)
+        context.instance.add_run_tags(context.run_id, tags)

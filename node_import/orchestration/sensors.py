@@ -1,0 +1,117 @@
+"""The two sensors: one turns messages into runs, the other looks after what was left behind.
+
+The cursor of the request sensor shows how far each partition was read; it does not own that.
+Positions live in PostgreSQL, in the transaction that wrote the jobs.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from node_import.errors import TransientError
+from node_import.intake.report import IntakeReport
+from node_import.jobs.dispatch import Dispatch, dispatch
+from node_import.jobs.recovery import recover
+from node_import.orchestration.dagster_runs import DagsterRuns
+from node_import.orchestration.job import JOB_NAME
+from node_import.orchestration.partitions import import_requests
+from node_import.orchestration.resources import KafkaResource, MinioResource, PostgresResource
+from node_import.publishing.status_publisher import PublishReport, publish_outbox
+from node_import.settings import RunSettings, settings_of_this_process
+
+RECOVERY_INTERVAL_SECONDS = 10
+
+
+def request_sensor(job: dg.JobDefinition, settings: RunSettings) -> dg.SensorDefinition:
+    """The sensor that reads requests from Kafka and dispatches the job table."""
+
+    @dg.sensor(
+        name="request_sensor",
+        job=job,
+        minimum_interval_seconds=settings.sensor_interval,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Reads requests from Kafka into the job table and dispatches what is due.",
+    )
+    def request_sensor(
+        context: dg.SensorEvaluationContext,
+        postgres: PostgresResource,
+        minio: MinioResource,
+        kafka: KafkaResource,
+    ) -> dg.SensorResult:
+        database = postgres.database()
+        report, outage = _read_requests(context, kafka, postgres, minio)
+        runs = DagsterRuns(context.instance, JOB_NAME)
+        dispatched = dispatch(database, settings_of_this_process(), runs)
+        return _result(dispatched, report, outage, context.cursor)
+
+    return request_sensor
+
+
+def recovery_sensor() -> dg.SensorDefinition:
+    """A sensor without runs: a run would wait in the queue behind the dead runs it must clear."""
+
+    @dg.sensor(
+        name="recovery_sensor",
+        minimum_interval_seconds=RECOVERY_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Puts back jobs whose run died, and sends what is left in the outbox.",
+    )
+    def recovery_sensor(
+        context: dg.SensorEvaluationContext,
+        postgres: PostgresResource,
+        kafka: KafkaResource,
+    ) -> dg.SkipReason:
+        settings = settings_of_this_process()
+        database = postgres.database()
+        recovery = recover(database, settings, DagsterRuns(context.instance, JOB_NAME))
+        for run_id in recovery.dead_runs:
+            run = context.instance.get_run_by_id(run_id)
+            if run is not None:
+                context.instance.report_run_failed(run, "its worker gives no sign of life")
+        sent = PublishReport()
+        try:
+            with kafka.producer() as producer:
+                sent = publish_outbox(database, producer, settings)
+        except TransientError as error:
+            context.log.warning("The outbox was not sent: %s", error)
+        return dg.SkipReason(
+            f"{len(recovery.put_back)} jobs put back, {len(recovery.closed)} closed, "
+            f"{len(recovery.dead_runs)} dead runs reported, {sent.events} events and "
+            f"{sent.letters} dead letters sent."
+        )
+
+    return recovery_sensor
+
+
+def _read_requests(
+    context: dg.SensorEvaluationContext,
+    kafka: KafkaResource,
+    postgres: PostgresResource,
+    minio: MinioResource,
+) -> tuple[IntakeReport | None, str | None]:
+    """What was read, or why nothing was; what is in the job table can run all the same."""
+    try:
+        report = kafka.read_requests(postgres.database(), minio.store())
+    except TransientError as error:
+        context.log.warning("No requests were read: %s", error)
+        return None, str(error)
+    for notice in (*report.alerts, *report.warnings):
+        context.log.warning(notice)
+    return report, None
+
+
+def _result(
+    dispatched: list[Dispatch], report: IntakeReport | None, outage: str | None, cursor: str | None
+) -> dg.SensorResult:
+    keys = [item.partition_key for item in dispatched]
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=item.run_key, partition_key=item.partition_key, tags=dict(item.tags)
+            )
+            for item in dispatched
+        ],
+        skip_reason=None if dispatched else (report.summary() if report else outage),
+        dynamic_partitions_requests=[import_requests.build_add_request(keys)] if keys else [],
+        cursor=report.as_cursor() if report and not report.skipped else cursor,
+    )
