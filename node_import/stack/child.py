@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from node_import.stack import guardian
 from node_import.stack.layout import PRIVATE_FILE
@@ -54,6 +54,12 @@ class Guardian:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
         self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @staticmethod
     def _launch() -> subprocess.Popen[str]:
