@@ -84,12 +84,16 @@ class FairReading:
         return self._batch
 
     def _next_events(self, timeout: float) -> Sequence[KafkaMessage]:
-        """`consume(n, timeout)` waits for all n, so: wait for one, then take what is there."""
+        """Up to the smallest share that is left, so that nobody takes another's.
+
+        `consume(n, timeout)` waits for all n, so: wait for one, then take what is there.
+        """
         first = self._consumer.poll(timeout)
         if first is None:
             return ()
-        most = min(MAX_EVENTS, self._messages_left) - 1
-        return [first, *self._consumer.consume(most, timeout=0)] if most else [first]
+        shares = (self._share_left[partition] for partition in self._open - self._paused)
+        most = min(MAX_EVENTS, self._messages_left, *shares) - 1
+        return [first, *self._consumer.consume(most, timeout=0)] if most > 0 else [first]
 
     def _take(self, events: Iterable[KafkaMessage]) -> None:
         for event in events:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import psycopg
 
 from node_import.contracts.dead_letter import DeadLetter
 from node_import.contracts.node_exchange import NodeExchange
@@ -100,18 +103,21 @@ class Intake:
         with self._database.connect() as conn, translated_failures():
             if not _try_lock(conn):
                 return IntakeReport(skipped=True)
-            surveyor = Surveyor(self._settings)
-            topology = surveyor.topology(self._topics)
-            with RequestConsumer(self._settings, topology.cluster_id) as consumer:
-                plan = _plan(conn, surveyor, consumer, topology)
-                batch = Batch()
-                if plan.unread:
-                    batch = consumer.read(
-                        plan.unread,
-                        max_messages=self._settings.intake_max_messages,
-                        deadline=deadline,
-                    )
-                return self._settle(conn, consumer, topology, plan, batch)
+            try:
+                return self._tick(conn, deadline)
+            finally:
+                _unlock(conn)
+
+    def _tick(self, conn: Connection, deadline: float) -> IntakeReport:
+        surveyor = Surveyor(self._settings)
+        topology = surveyor.topology(self._topics)
+        with RequestConsumer(self._settings, topology.cluster_id) as consumer:
+            plan = _plan(conn, surveyor, consumer, topology)
+            batch = Batch()
+            if plan.unread:
+                most = self._settings.intake_max_messages
+                batch = consumer.read(plan.unread, max_messages=most, deadline=deadline)
+            return self._settle(conn, consumer, topology, plan, batch)
 
     def _settle(
         self,
@@ -191,6 +197,12 @@ class Intake:
 def _try_lock(conn: Connection) -> bool:
     row = conn.execute(statements("intake.sql")["try_lock"], {"key": INTAKE_LOCK}).fetchone()
     return row is not None and bool(row["locked"])
+
+
+def _unlock(conn: Connection) -> None:
+    # A connection that is broken has lost the lock, and why is already on its way to the caller.
+    with suppress(psycopg.Error):
+        conn.execute(statements("intake.sql")["unlock"], {"key": INTAKE_LOCK})
 
 
 def _plan(

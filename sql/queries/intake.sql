@@ -4,6 +4,10 @@
 -- Held by the session, so that it is gone with the connection that is to move the positions.
 SELECT pg_try_advisory_lock(%(key)s) AS locked;
 
+-- name: unlock
+-- A connection that is closed gives its locks back too, but only some time later.
+SELECT pg_advisory_unlock(%(key)s);
+
 -- name: read_positions
 SELECT topic_id, partition_no, next_offset
 FROM intake_position
