@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from node_import.parsing.block import Block
+from node_import.parsing.block_runs import BlockRuns
 from node_import.parsing.header import Header
 from node_import.parsing.long_record import LongRecord
+from node_import.parsing.plain_lines import LineShape
 from node_import.parsing.record_judge import RecordJudge, Row
-from node_import.parsing.record_runs import RunPatterns, Runs
 from node_import.parsing.record_scanner import Kind, RecordScanner
 from node_import.parsing.record_table import LINE, RecordTable, row_schema
 from node_import.parsing.reject import Reject
@@ -29,8 +30,7 @@ _EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 class _Found:
     """What has been found so far in one call of `parse`."""
 
-    quoted: Runs = field(default_factory=lambda: Runs(quoted=True))
-    plain: Runs = field(default_factory=lambda: Runs(quoted=False))
+    runs: BlockRuns | None = None
     rows: list[Row] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     fragment: bytes = b""
@@ -49,7 +49,7 @@ class BlockParser:
         self._limit = rules.max_record_bytes
         self._held_bytes = max(HELD_BYTES, self._limit + 2)
         self._delimiter = header.delimiter.encode()
-        self._patterns = RunPatterns(len(header.columns), self._delimiter)
+        self._shape = LineShape(len(header.columns), self._delimiter)
         self._table = RecordTable(header, rules)
         self._judge = RecordJudge(header, rules)
         self._schema = row_schema(len(header.metadata_keys))
@@ -71,41 +71,20 @@ class BlockParser:
         return self._block(found), taken
 
     def _parse_records(self, found: _Found, data: bytes, *, last: bool) -> int:
-        lines = _whole_lines(data)
-        marked = _with_nul_for_invalid(lines)
-        has_nul = b"\0" in marked
-        position = 0
-        if not has_nul and self._patterns.is_plain_run(lines, self._limit):
-            position = self._take_run(found.plain, lines, 0, len(lines))
-        quoted = self._patterns.quoted_without_nul if has_nul else self._patterns.quoted
+        lines = _with_nul_for_invalid(_whole_lines(data))
+        found.runs = runs = BlockRuns(self._shape, lines, self._limit)
         scanner = RecordScanner(data, self._delimiter, self._limit, last=last)
         stop = len(data) if last else len(lines)
+        position = 0
         while position < stop:
             before = position
-            position = self._take_records(found.quoted, quoted, marked, position)
-            if position == before:
-                position = self._take_records(found.plain, self._patterns.plain, marked, position)
+            position, count = runs.take(position, self._line)
+            self._line += count
             if position == before:
                 position = self._take_one(found, scanner, data, position)
             if position == before:
                 break
         return position
-
-    def _take_records(
-        self, runs: Runs, pattern: re.Pattern[bytes], lines: bytes, position: int
-    ) -> int:
-        """Take a run, if one begins at `position`; within the window no record is too long."""
-        window = min(len(lines), position + self._limit + 1)
-        match = pattern.match(lines, position, window)
-        end = position if match is None else match.end()
-        return self._take_run(runs, lines, position, end)
-
-    def _take_run(self, runs: Runs, lines: bytes, start: int, end: int) -> int:
-        if end > start:
-            count = lines.count(b"\n", start, end)
-            runs.add(lines[start:end], self._line, count)
-            self._line += count
-        return end
 
     def _take_one(self, found: _Found, scanner: RecordScanner, data: bytes, start: int) -> int:
         """Take empty lines, or one record with care; nothing if more of the file is needed."""
@@ -152,12 +131,11 @@ class BlockParser:
     def _block(self, found: _Found) -> Block:
         """All that was found, in file order."""
         tables = []
-        for runs in (found.quoted, found.plain):
-            if runs.pieces:
-                rows, suspects = self._table.rows_of(runs)
-                tables.append(rows)
-                for line, record in suspects:
-                    found.add(self._judge.row_or_reject(line, record, _content(record)))
+        for runs in found.runs or ():
+            rows, suspects = self._table.rows_of(runs)
+            tables.append(rows)
+            for line, record in suspects:
+                found.add(self._judge.row_or_reject(line, record, _content(record)))
         if found.rows or not tables:
             tables.append(pl.DataFrame(found.rows, schema=self._schema, orient="row"))
         rows = tables[0] if len(tables) == 1 else pl.concat(tables).sort(LINE)

@@ -44,21 +44,25 @@ class RecordTable:
 
     def rows_of(self, runs: Runs) -> tuple[pl.DataFrame, Iterator[tuple[int, bytes]]]:
         """The good rows of `runs`, and the line and bytes of each record that may be bad."""
-        joined = b"".join(runs.pieces)
-        table = self._read(joined, quoted=runs.quoted)
+        joined = b"".join((self._first_line, *runs.pieces))
+        table = self._read(joined, runs)
         starts = _first_lines(table, sum(runs.line_counts))
         table = table.with_columns(runs.file_lines(starts).alias(LINE), *self._checked(table))
         suspects = table[_SUSPECT]
         rows = table if not suspects.any() else table.filter(~suspects)
-        return rows.select(self._row_columns(runs.quoted)), _records(joined, starts, table)
+        return rows.select(self._row_columns(runs.quoted)), _records(joined, runs, starts, table)
 
-    def _read(self, joined: bytes, *, quoted: bool) -> pl.DataFrame:
-        return pl.read_csv(
-            self._first_line + joined,
+    def _read(self, joined: bytes, runs: Runs) -> pl.DataFrame:
+        table = pl.read_csv(
+            joined,
             schema=self._read_schema,
             separator=self._delimiter,
-            quote_char='"' if quoted else None,
+            quote_char='"' if runs.quoted else None,
         )
+        if not runs.stand_in:
+            return table
+        stand_in = runs.stand_in.decode()
+        return table.with_columns(pl.all().str.replace_all(stand_in, '"', literal=True))
 
     def _checked(self, table: pl.DataFrame) -> list[pl.Expr]:
         """The reference trimmed, the type told, and whether the row needs a closer look."""
@@ -107,21 +111,23 @@ def _first_lines(table: pl.DataFrame, lines: int) -> pl.Series:
     return more_lines.cum_sum() - more_lines
 
 
-def _records(joined: bytes, starts: pl.Series, table: pl.DataFrame) -> Iterator[tuple[int, bytes]]:
-    """The line in the file and the bytes of each suspect record."""
+def _records(
+    joined: bytes, runs: Runs, starts: pl.Series, table: pl.DataFrame
+) -> Iterator[tuple[int, bytes]]:
+    """The line in the file and the bytes of each suspect record; `joined` has one line before."""
     suspects = table[_SUSPECT].arg_true()
     if suspects.is_empty():
         return
-    line_ends = _line_ends(joined)
-    following = starts.shift(-1, fill_value=len(line_ends))
-    begins = pl.concat([pl.Series([0], dtype=pl.Int64), line_ends])
+    begins = _line_ends(joined)
+    following = starts.shift(-1, fill_value=len(begins) - 1)
     for line, begin, end in zip(
         table[LINE].gather(suspects),
         begins.gather(starts.gather(suspects)),
         begins.gather(following.gather(suspects)),
         strict=True,
     ):
-        yield line, joined[begin:end]
+        record = joined[begin:end]
+        yield line, record.replace(runs.stand_in, b'"') if runs.stand_in else record
 
 
 def _line_ends(data: bytes) -> pl.Series:
