@@ -12,7 +12,7 @@ from node_import.parsing.block import Block
 from node_import.parsing.block_runs import BlockRuns
 from node_import.parsing.header import Header
 from node_import.parsing.long_record import LongRecord
-from node_import.parsing.plain_lines import LineShape
+from node_import.parsing.plain_lines import LineShape, behind_lines
 from node_import.parsing.record_judge import RecordJudge, Row
 from node_import.parsing.record_scanner import Kind, RecordScanner
 from node_import.parsing.record_table import LINE, RecordTable, row_schema
@@ -22,6 +22,9 @@ from node_import.sizes import MIB
 
 # A bad record up to this size is one reject, a longer one comes in fragments.
 HELD_BYTES = 4 * MIB
+
+# At most so many lines at once: 8 MiB of the shortest could be 4,000,000 rejects of 0.5 KB each.
+MOST_LINES = 200_000
 
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 
@@ -60,8 +63,8 @@ class BlockParser:
         """The records of `data` that are whole, and how many bytes they take.
 
         `data` begins where the last call stopped; `last` says that the file ends with it. Nothing
-        is taken where more of the file is needed to go on; 4 MiB, or the record limit and two
-        bytes if that is more, are always enough.
+        is taken only where more of the file is needed to go on; 4 MiB, or the record limit and
+        two bytes if that is more, are always enough.
         """
         found = _Found()
         if self._long is not None:
@@ -74,7 +77,7 @@ class BlockParser:
         lines = _with_nul_for_invalid(_whole_lines(data))
         found.runs = runs = BlockRuns(self._shape, lines, self._limit)
         scanner = RecordScanner(data, self._delimiter, self._limit, last=last)
-        stop = len(data) if last else len(lines)
+        stop = len(data) if last and data.find(b"\n", len(lines)) < 0 else len(lines)
         position = 0
         while position < stop:
             before = position
@@ -144,7 +147,10 @@ class BlockParser:
 
 
 def _whole_lines(data: bytes) -> bytes:
+    """The whole physical lines that `data` begins with, as many as are parsed at once."""
     end = data.rfind(b"\n") + 1
+    if data.count(b"\n") > MOST_LINES:
+        end = behind_lines(data, 0, MOST_LINES)
     return data if end == len(data) else data[:end]
 
 

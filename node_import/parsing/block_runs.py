@@ -47,9 +47,10 @@ class BlockRuns:
         """
         if position >= len(self._lines):
             return position, 0
-        end = self._plain_lines.run_end(position)
-        if end > position:
-            return self._add(self._plain, position, end, line)
+        end, lines = self._plain_lines.run_from(position)
+        if lines:
+            self._plain.add(memoryview(self._lines)[position:end], line, lines)
+            return end, lines
         end = self._pattern_end(self._patterns.quoted, position)
         if end > position:
             return self._add(self._quoted, position, end, line)
@@ -73,6 +74,6 @@ class BlockRuns:
         piece: bytes | memoryview = memoryview(self._lines)[start:end]
         if runs.stand_in:
             piece = with_stand_ins(bytes(piece), self._delimiter, runs.stand_in)
-        count = self._lines.count(b"\n", start, end)
-        runs.add(piece, line, count)
-        return end, count
+        lines = self._lines.count(b"\n", start, end)
+        runs.add(piece, line, lines)
+        return end, lines

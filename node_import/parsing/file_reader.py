@@ -82,7 +82,8 @@ class FileReader:
                 raise self._too_many_rejects()
             if self._failure is not None and not taken:
                 raise self._failure
-            self._fill()
+            if not taken or len(self._data) < self._rules.block_bytes:
+                self._fill()
 
     def _fill(self) -> None:
         """Read a block more; at least as much as is left over, so that no work is quadratic."""

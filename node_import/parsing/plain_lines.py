@@ -60,30 +60,27 @@ class PlainLines:
             odd = lines_in_all - self._shape.count(line)
             self.is_sparse = odd * _SPARSE < lines_in_all
 
-    def run_end(self, start: int) -> int:
-        """Where the run of plain lines ends that begins at `start`: there, if there is none.
+    def run_from(self, start: int) -> tuple[int, int]:
+        """The end of the run of plain lines that begins at `start`, and how many they are.
 
         `start` is where a line begins, and not before the last answer.
         """
         if not self.is_sparse:
-            return start
+            return start, 0
         if start > self._position:
             between = self._lines[self._position : start]
             self._shape_position += len(between.translate(None, self._not_shape))
         run = self._match_lines(self._shape, self._shape_position)
         shape_end = self._shape_position if run is None else run.end()
-        if shape_end == len(self._shape):
-            end = len(self._lines)
-        else:
-            end = _behind(
-                self._lines, start, self._shape.count(b"\n", self._shape_position, shape_end)
-            )
+        count = self._shape.count(b"\n", self._shape_position, shape_end)
+        at_end = shape_end == len(self._shape)
+        end = len(self._lines) if at_end else behind_lines(self._lines, start, count)
         self._position, self._shape_position = end, shape_end
-        return end
+        return end, count
 
 
-def _behind(data: bytes, position: int, lines: int) -> int:
-    """The place behind the `lines`-th line from `position`.
+def behind_lines(data: bytes, position: int, lines: int) -> int:
+    """The place behind the `lines`-th line from `position`; so many must be there.
 
     Counting is four times as fast as finding one line end after the other.
     """
