@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 import polars as pl
@@ -28,27 +29,32 @@ class References:
 
     def succeeded(self) -> Iterator[str]:
         """References with an imported row: by slice, within a slice in file order."""
-        for slice_no in self._filled(loaded=True):
-            yield from self._distinct(slice_no)
+        return chain.from_iterable(self._succeeded_parts())
 
     def failed(self) -> Iterator[str]:
         """References of rejected rows in file order, then those of slices not loaded."""
-        rejected = self._rejected()
-        if not rejected.is_empty():
-            for slice_no in self._filled(loaded=True):
-                rejected = rejected.filter(~rejected.is_in(self._distinct(slice_no).implode()))
-            yield from rejected
-        seen = set(rejected)
-        for slice_no in self._filled(loaded=False):
-            yield from (name for name in self._distinct(slice_no) if name not in seen)
+        return chain.from_iterable(self._failed_parts())
 
     def write(self, file: BinaryIO) -> None:
         """Both lists whole, as one JSON object, in bounded memory."""
         file.write(b'{"successList":[')
-        _write_entries(file, self.succeeded())
+        _write_entries(file, self._succeeded_parts())
         file.write(b'],"failedList":[')
-        _write_entries(file, self.failed())
+        _write_entries(file, self._failed_parts())
         file.write(b"]}\n")
+
+    def _succeeded_parts(self) -> Iterator[pl.Series]:
+        return (self._distinct(slice_no) for slice_no in self._filled(loaded=True))
+
+    def _failed_parts(self) -> Iterator[pl.Series]:
+        rejected = self._rejected()
+        if not rejected.is_empty():
+            for good in self._succeeded_parts():
+                rejected = rejected.filter(~rejected.is_in(good.implode()))
+            yield rejected
+        for slice_no in self._filled(loaded=False):
+            names = self._distinct(slice_no)
+            yield names.filter(~names.is_in(rejected.implode()))
 
     def _filled(self, *, loaded: bool) -> Iterator[int]:
         rows = self.manifest.rows_by_slice()
@@ -67,8 +73,11 @@ class References:
             return pl.Series([json.loads(line) for line in file], dtype=pl.String)
 
 
-def _write_entries(file: BinaryIO, entries: Iterable[str]) -> None:
+def _write_entries(file: BinaryIO, parts: Iterable[pl.Series]) -> None:
+    """The entries of all parts with commas between; a part at a time, which json does quickly."""
     separator = b""
-    for entry in entries:
-        file.write(separator + json.dumps(entry, ensure_ascii=False).encode())
-        separator = b","
+    for part in parts:
+        if not part.is_empty():
+            entries = json.dumps(part.to_list(), ensure_ascii=False)
+            file.write(separator + entries[1:-1].encode())
+            separator = b","
