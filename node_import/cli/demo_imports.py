@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node_import.cli.demo_files import clean_file, dirty_file, reference_list
-from node_import.cli.deployment import deployment_database
+from node_import.cli.deployment import as_operator, deployment_database
 from node_import.cli.failure import CommandFailed
 from node_import.cli.output import note, steps
 from node_import.cli.request import file_request, reference_request
@@ -133,7 +133,7 @@ def run_imports(
 
 def _tenant(database: Database, domain_name: str, group_name: str) -> tuple[Domain, Group]:
     """The demo's domain and group, made if this is its first time."""
-    with database.operator() as conn:
+    with as_operator(database) as conn:
         try:
             domain = tenants.find_domain(conn, domain_name)
         except UsageError:
@@ -158,7 +158,7 @@ def _status(submitted: Submitted) -> dict[str, Any]:
 
 
 def _row(database: Database, submitted: Submitted) -> JobRow:
-    with database.operator() as conn:
+    with as_operator(database) as conn:
         row = listing.show_job(conn, submitted.job_id)
     if row is None:
         message = f"there is no job {submitted.job_id}, though its status message came"

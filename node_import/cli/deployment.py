@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from node_import.cli.failure import CommandFailed
@@ -10,7 +12,7 @@ from node_import.cli.output import note
 from node_import.errors import UsageError
 
 if TYPE_CHECKING:
-    from node_import.database import Database
+    from node_import.database import Connection, Database
     from node_import.settings import Settings
     from node_import.stack.state import StackState
 
@@ -39,6 +41,30 @@ def deployment_database(settings: Settings) -> Database:
     from node_import.database import Database
 
     return Database.from_settings(settings)
+
+
+@contextmanager
+def as_operator(database: Database) -> Iterator[Connection]:
+    """`Database.operator`, with a word on what to do about a database that is not ready for it."""
+    import psycopg.errors as refusals
+
+    not_migrated = (
+        refusals.UndefinedTable,
+        refusals.UndefinedColumn,
+        refusals.InvalidParameterValue,  # a role that does not exist
+    )
+    try:
+        with database.operator() as conn:
+            yield conn
+    except not_migrated as error:
+        message = "the database has no schema, or an old one; run `node-import migrate`"
+        raise UsageError(message) from error
+    except refusals.InsufficientPrivilege as error:
+        message = (
+            "the role of NODE_IMPORT_POSTGRES_DSN may not act as ni_operator; connect as "
+            "ni_importer, or run `node-import migrate`"
+        )
+        raise UsageError(message) from error
 
 
 def _adopt_running_stack() -> bool:

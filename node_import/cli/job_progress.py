@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from node_import.cli.deployment import as_operator
 from node_import.cli.output import progress
 from node_import.errors import TransientError
 
@@ -60,7 +61,7 @@ class JobProgress:
         from node_import.jobs import listing
 
         try:
-            with self._database.operator() as conn:
+            with as_operator(self._database) as conn:
                 row = listing.show_job(conn, self._job_id)
                 loaded = listing.loaded_nodes(conn, [self._job_id]).get(self._job_id, 0)
         except TransientError as error:

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from node_import.cli.command_group import command_group
-from node_import.cli.deployment import deployment_database, deployment_settings
+from node_import.cli.deployment import as_operator, deployment_database, deployment_settings
 from node_import.cli.output import AsJson, print_document, print_table, print_text
 from node_import.errors import UsageError
 
@@ -59,7 +59,7 @@ def list_jobs(
     from node_import.jobs.tenants import find_domain
 
     after = parse_since(since) if since else None
-    with deployment_database(deployment_settings()).operator() as conn:
+    with as_operator(deployment_database(deployment_settings())) as conn:
         wanted = listing.JobFilter(
             status=JobStatus(status) if status else None,
             domain_id=find_domain(conn, domain).id if domain else None,
@@ -133,7 +133,7 @@ def find_job(database: Database, job_id: UUID) -> JobRow:
     """The row of that job; UsageError if there is none."""
     from node_import.jobs import listing
 
-    with database.operator() as conn:
+    with as_operator(database) as conn:
         row = listing.show_job(conn, job_id)
     if row is None:
         message = f"there is no job {job_id}; `node-import jobs list` shows those there are"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from node_import.cli.deployment import deployment_database, deployment_settings
+from node_import.cli.deployment import as_operator, deployment_database, deployment_settings
 from node_import.cli.output import AsJson, note, print_document, print_text, printable
 from node_import.errors import UsageError
 
@@ -86,7 +86,7 @@ def submit(
 
     _exactly_one(file, refs_from, ref)
     settings = deployment_settings()
-    with deployment_database(settings).operator() as conn:
+    with as_operator(deployment_database(settings)) as conn:
         to_domain = find_domain(conn, domain)
     to_group = to_domain.group(group)
     target = topic or request_topic(to_domain.name, settings)

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from node_import.cli.command_group import command_group
-from node_import.cli.deployment import deployment_database, deployment_settings
+from node_import.cli.deployment import as_operator, deployment_database, deployment_settings
 from node_import.cli.output import AsJson, note, print_document, print_table, print_text
 
 domain_app = command_group("Domains: the tenants.")
@@ -36,7 +36,7 @@ def add_domain(
     from node_import.jobs import tenants
 
     settings = deployment_settings()
-    with deployment_database(settings).operator() as conn:
+    with as_operator(deployment_database(settings)) as conn:
         domain = tenants.add_domain(conn, name, domain_id)
     topic = find_request_topic(name, settings)
     if topic is None:
@@ -62,7 +62,7 @@ def list_domains(as_json: AsJson = False) -> None:
     """
     from node_import.jobs import tenants
 
-    with deployment_database(deployment_settings()).operator() as conn:
+    with as_operator(deployment_database(deployment_settings())) as conn:
         domains = tenants.all_domains(conn)
     if as_json:
         print_document([domain.as_document() for domain in domains])
@@ -95,7 +95,7 @@ def add_group(
     """
     from node_import.jobs import tenants
 
-    with deployment_database(deployment_settings()).operator() as conn:
+    with as_operator(deployment_database(deployment_settings())) as conn:
         owner = tenants.find_domain(conn, domain)
         group = tenants.add_group(conn, owner, name, group_id)
     if as_json:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from node_import.cli.deployment import as_operator
 from node_import.cli.output import note, print_text, printable, stdout_console, table
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def describe(row: JobRow, loaded: int) -> str:
 def _look(database: Database, job_id: UUID) -> tuple[JobRow, int]:
     from node_import.jobs import listing
 
-    with database.operator() as conn:
+    with as_operator(database) as conn:
         row = listing.show_job(conn, job_id)
         loaded = listing.loaded_nodes(conn, [job_id]).get(job_id, 0)
     assert row is not None  # noqa: S101 - jobs are not deleted while somebody watches
@@ -98,5 +99,5 @@ def _lines(database: Database) -> None:
 def _newest(database: Database) -> list[JobRow]:
     from node_import.jobs import listing
 
-    with database.operator() as conn:
+    with as_operator(database) as conn:
         return listing.list_jobs(conn, listing.JobFilter(limit=NEWEST))
