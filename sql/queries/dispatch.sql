@@ -1,8 +1,11 @@
 -- Dispatch: the job table as the queue of Dagster's runs. All as ni_operator.
 
 -- name: begin_dispatch
--- Ticks overlap; while one dispatches, another leaves it alone.
-SELECT pg_try_advisory_xact_lock(hashtext('node_import dispatch')) AS mine;
+-- Ticks overlap; while one dispatches, another leaves it alone. Compiling a query here takes longer
+-- than running it.
+SELECT
+    pg_try_advisory_xact_lock(hashtext('node_import dispatch')) AS mine,
+    set_config('jit', 'off', true) AS jit;
 
 -- name: handed_over
 -- Jobs that a run was asked for and that no live run is known to look after.
@@ -55,22 +58,22 @@ WITH busy_group AS (
     SELECT DISTINCT domain_id, group_id
     FROM nodes_import_job
     WHERE partition_key = ANY(%(busy)s) AND kind = 'file' AND status <> 'COMPLETED'
-), first_file AS (
-    SELECT DISTINCT ON (domain_id, group_id)
-        id, domain_id, group_id, kind, sequence_no, reference_count, partition_key, not_before
-    FROM nodes_import_job
-    WHERE status = 'PENDING' AND kind = 'file'
-    ORDER BY domain_id, group_id, sequence_no
 )
-SELECT id, domain_id, group_id, kind, sequence_no, reference_count, partition_key
-FROM first_file
-WHERE not_before <= now()
-  AND (partition_key IS NULL OR partition_key <> ALL(%(busy)s))
-  AND NOT EXISTS (
-      SELECT FROM busy_group
-      WHERE busy_group.domain_id = first_file.domain_id
-        AND busy_group.group_id = first_file.group_id
-  );
+SELECT
+    job.id, job.domain_id, job.group_id, job.kind, job.sequence_no, job.reference_count,
+    job.partition_key
+FROM matching_group
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM nodes_import_job
+    WHERE domain_id = matching_group.domain_id AND group_id = matching_group.id
+      AND status = 'PENDING' AND kind = 'file'
+    ORDER BY sequence_no
+    LIMIT 1
+) AS job
+WHERE job.not_before <= now()
+  AND (job.partition_key IS NULL OR job.partition_key <> ALL(%(busy)s))
+  AND (job.domain_id, job.group_id) NOT IN (SELECT domain_id, group_id FROM busy_group);
 
 -- name: due_references
 -- The first waiting lists of each tenant, no more than could go now.
