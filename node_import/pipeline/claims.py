@@ -18,7 +18,13 @@ def held_jobs(workshop: Workshop, run: Run, jobs: Sequence[ResolvedJob]) -> tupl
     """Those of `jobs` that this run holds now, each with its claim; claims what it can."""
     if not jobs:
         return ()
-    held = hold_claims(workshop.database, run.partition_key, run.id, run_is_live=run.is_live)
+    held = hold_claims(
+        workshop.database,
+        run.partition_key,
+        run.id,
+        run_is_live=run.is_live,
+        job_ids={job.claim.job_id for job in jobs},
+    )
     claims = {claim.job_id: claim for _, claim in held.claimed}
     return tuple(
         replace(job, claim=claims[job.claim.job_id]) for job in jobs if job.claim.job_id in claims
