@@ -28,12 +28,6 @@ def get_job(conn: Connection, job_id: UUID | str) -> dict[str, Any]:
     return row
 
 
-def find_job(conn: Connection, job_id: UUID | str) -> Job | None:
-    """The job, or None if there is none."""
-    row = conn.execute(job_statement("find_job"), {"job_id": job_id}).fetchone()
-    return Job.from_row(row) if row is not None else None
-
-
 def jobs_of_partition(conn: Connection, partition_key: str) -> list[Job]:
     """All jobs of a partition, in order of arrival."""
     parameters = {"partition_key": partition_key}

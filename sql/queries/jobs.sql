@@ -41,9 +41,6 @@ RETURNING id;
 -- name: get_job
 SELECT * FROM nodes_import_job WHERE id = %(job_id)s;
 
--- name: find_job
-SELECT :job_columns FROM nodes_import_job WHERE id = %(job_id)s;
-
 -- name: jobs_of_partition
 SELECT :job_columns FROM nodes_import_job WHERE partition_key = %(partition_key)s
 ORDER BY sequence_no;
