@@ -15,7 +15,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Topic
 from confluent_kafka import Message as KafkaMessage
 
 from node_import.contracts.identity import MessageIdentity
-from node_import.contracts.message import Headers, Message
+from node_import.contracts.message import Message
 from node_import.intake.positions import Partition
 from node_import.kafka import LOGGER
 from node_import.sizes import MIB
@@ -102,9 +102,17 @@ class FairReading:
             if error is not None:
                 self._take_error(partition, error, event.offset() or 0)
             elif partition is not None:
-                self._take_message(partition, _message(event, self._cluster_id))
+                self._take_message(partition, self._message(event))
         if self._paused and self._paused >= self._open:
             self._share_out()
+
+    def _message(self, event: KafkaMessage) -> Message:
+        message, headers_lost = read_message(event, self._cluster_id)
+        if headers_lost:
+            self._batch.warnings.append(
+                f"{message.identity}: its headers are left out, the name of one is not UTF-8"
+            )
+        return message
 
     def _take_message(self, partition: Partition, message: Message) -> None:
         self._batch.messages.append(Read(partition, message))
@@ -152,7 +160,12 @@ def _plain(partitions: Iterable[Partition]) -> list[TopicPartition]:
     return [TopicPartition(partition.topic.name, partition.number) for partition in partitions]
 
 
-def _message(event: KafkaMessage, cluster_id: str) -> Message:
+def read_message(event: KafkaMessage, cluster_id: str) -> tuple[Message, bool]:
+    """The message of an event, and whether its headers had to be left out.
+
+    confluent-kafka raises SystemError for a header whose name is not UTF-8, which clients in C
+    can send, and hands out broken tuples when it is asked again.
+    """
     kind, timestamp_ms = event.timestamp()
     identity = MessageIdentity(
         cluster_id,
@@ -161,9 +174,8 @@ def _message(event: KafkaMessage, cluster_id: str) -> Message:
         event.offset() or 0,
         NO_TIMESTAMP if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
     )
-    return Message(identity, event.key(), event.value(), _headers(event))
-
-
-def _headers(event: KafkaMessage) -> Headers:
-    headers = cast("list[tuple[str, bytes | None]] | None", event.headers())
-    return tuple(headers or ())
+    try:
+        headers = cast("list[tuple[str, bytes | None]]", event.headers() or [])
+    except (SystemError, UnicodeDecodeError):
+        return Message(identity, event.key(), event.value()), True
+    return Message(identity, event.key(), event.value(), tuple(headers)), False
