@@ -26,7 +26,7 @@ def delimiter_of(data: bytes, limit: int, *, complete: bool) -> bytes | None:
                 break
             position = quoted.end()
         position = _TEXT.match(data, position).end()  # type: ignore[union-attr]  # matches always
-        found = data[position : position + 1]
+        found = data[position : min(position + 1, limit)]
         if found not in counts:
             known = known or found == b"\n"
             break

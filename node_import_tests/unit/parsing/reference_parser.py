@@ -173,7 +173,10 @@ def read_header(
     if position == len(text):
         raise HeaderFault(broken or ErrorCode.EMPTY_FILE)
 
-    delimiter = choose_delimiter(text[position : position + rules.max_header_bytes])
+    delimiter = choose_delimiter(text[position:], rules.max_header_bytes, broken is not None)
+    if delimiter is None:
+        assert broken is not None
+        raise HeaderFault(broken)
     record = read_record(
         text, position, delimiter, rules.max_header_bytes, broken=broken is not None
     )
@@ -191,24 +194,28 @@ def read_header(
     return record.end
 
 
-def choose_delimiter(text: bytes) -> bytes:
+def choose_delimiter(text: bytes, limit: int, broken: bool) -> bytes | None:
     """The candidate that most often ends a field of the header at the start of `text`.
 
     Quoted text is set aside, and since it is not yet known which candidate it is, each of them
     ends a field, behind which a quote may begin. The first candidate wins a tie; comma with none.
+    Of a header over the limit only what is within counts. None: the stream broke in the header.
     """
     ends = dict.fromkeys(DELIMITERS, 0)
+    header = text[:limit]
     field_begins = True
     at = 0
-    while at < len(text) and text[at] != LINE_FEED:
-        if field_begins and text[at] == QUOTE:
-            at = behind_quoted(text, at)
+    while at < len(header) and header[at] != LINE_FEED:
+        if field_begins and header[at] == QUOTE:
+            at = behind_quoted(header, at)
             field_begins = False
             continue
-        field_begins = text[at] in DELIMITERS
+        field_begins = header[at] in DELIMITERS
         if field_begins:
-            ends[text[at]] += 1
+            ends[header[at]] += 1
         at += 1
+    if at == len(text) and broken:
+        return None
     best = max(DELIMITERS, key=lambda candidate: ends[candidate])  # the first of equals
     return bytes([best])
 

@@ -92,6 +92,12 @@ FILES = (
         rows=("1",) * (MIB // 2),
         rejects=((2, Code.UNTERMINATED_QUOTE), (MIB // 2 + 3, Code.UNTERMINATED_QUOTE)),
     ),
+    HostileFile(
+        "delimiters behind the header's limit",
+        b'id;"f\ng",,,id\n',
+        Code.SCHEMA_VIOLATION,
+        rules=replace(RULES, max_header_bytes=8),
+    ),
     # The same with a limit of ten bytes, where the borders can be seen.
     HostileFile(
         "a short record at its limit", b"id,v\n1,34567890\n", rows=("1",), rules=RECORD_OF_10
