@@ -2,68 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
-from node_import.database import Database
-from node_import.intake.report import IntakeReport
-from node_import.intake.tick import Intake
-from node_import.publishing.confirmed_producer import ConfirmedProducer
-from node_import.publishing.dead_letters import DeadLetterSender, store_in_bucket
 from node_import.settings import Settings
 from node_import_tests.support.databases import TestDatabase
-from node_import_tests.support.tenants import Tenant, make_tenant, rows
-
-
-@dataclass
-class Desk:
-    """What a test of intake needs: settings, one tenant, its topic, and a producer of letters."""
-
-    settings: Settings
-    database: TestDatabase
-    tenant: Tenant
-    producer: ConfirmedProducer
-    letters: DeadLetterSender = field(init=False)
-
-    def __post_init__(self) -> None:
-        store_value = store_in_bucket(self.settings)
-        self.letters = DeadLetterSender(self.producer, self.settings.dlt_suffix, store_value)
-
-    @property
-    def topic(self) -> str:
-        return f"{self.tenant.name}-users"
-
-    @property
-    def dlt(self) -> str:
-        return f"{self.topic}{self.settings.dlt_suffix}"
-
-    def request(self, number: int = 0, **changes: Any) -> str:
-        """A valid request, a list of one reference unless changed."""
-        fields = {
-            "domainId": str(self.tenant.domain_id),
-            "groupId": "g",
-            "referenceIds": [f"ref-{number}"],
-        }
-        return json.dumps({**fields, **changes})
-
-    def intake(self, letters: Any = None, **changes: Any) -> Intake:
-        settings = self.settings.model_copy(update=changes)
-        return Intake(settings, Database.from_settings(settings), letters or self.letters)
-
-    def tick(self, **changes: Any) -> IntakeReport:
-        return self.intake(**changes).tick()
-
-    def jobs(self, columns: str = "id") -> list[tuple[Any, ...]]:
-        query = f"SELECT {columns} FROM nodes_import_job ORDER BY sequence_no"
-        return rows(self.database, query)
-
-    def positions(self) -> dict[tuple[str, int], int]:
-        query = "SELECT topic, partition_no, next_offset FROM intake_position"
-        return {(topic, number): offset for topic, number, offset in rows(self.database, query)}
+from node_import_tests.support.intake_desk import Desk, open_desk
 
 
 @pytest.fixture
@@ -71,9 +16,5 @@ def desk(
     settings: Settings, database: TestDatabase, unique_name: Callable[[str], str]
 ) -> Iterator[Desk]:
     """A fresh database with one tenant; only that tenant's topics are read."""
-    name = unique_name("acme")
-    tenant = make_tenant(Database.from_settings(settings), database, name)
-    # Other tests' topics live in the same cluster.
-    own = settings.model_copy(update={"request_topic_pattern": rf"^(?P<domain>{name}.*)-users$"})
-    with ConfirmedProducer.from_settings(own, idempotent=False) as producer:
-        yield Desk(own, database, tenant, producer)
+    with open_desk(settings, database, unique_name("acme")) as made:
+        yield made

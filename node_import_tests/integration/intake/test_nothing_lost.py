@@ -12,11 +12,13 @@ from node_import.contracts.dead_letter import DeadLetter
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import TransientError
 from node_import.intake.report import IntakeReport
+from node_import.intake.survey import Surveyor
+from node_import.intake.tick import request_topics
 from node_import_tests.support.kafka_messages import produce, read_topic
 from node_import_tests.support.tenants import rows
 
 if TYPE_CHECKING:
-    from conftest import Desk
+    from node_import_tests.support.intake_desk import Desk
 
 
 class Letters:
@@ -150,15 +152,12 @@ def test_a_new_partition_that_another_tick_saw_first(desk: Desk) -> None:
     def insert() -> None:
         with desk.database.connect() as conn:
             conn.execute(
-                "INSERT INTO intake_position SELECT message_cluster, %s, 0, %s, 1 FROM"
-                " (SELECT %s) AS known (message_cluster)",
-                [desk.topic, desk.topic, cluster],
+                "INSERT INTO intake_position VALUES (%s, %s, 0, %s, 1)",
+                [topology.cluster_id, topology.partitions[0].topic_id, desk.topic],
             )
 
     produce(desk.settings, desk.topic, [desk.request(1)])
-    consumer = Consumer({**desk.settings.kafka_client_config(), "group.id": "look"})
-    cluster = consumer.list_topics(timeout=10).cluster_id
-    consumer.close()
+    topology = Surveyor(desk.settings).topology(request_topics(desk.settings))
     assert desk.intake(Letters(desk, after=insert)).tick().skipped
     assert desk.jobs() == []
 

@@ -54,12 +54,12 @@ def test_a_topic_that_cannot_be_is_a_failure_of_its_message_alone(
 def test_the_broker_decides_what_is_too_large(
     settings: Settings, unique_name: Callable[[str], str]
 ) -> None:
-    """Not a limit of the client, not even one that the deployment has set for it."""
+    """Not the client, whose own limit of a million bytes is below that of a broker."""
     config = {
         "message.max.bytes": 1_000_000,
         **json.loads(settings.kafka_config.get_secret_value()),
     }
     own = settings.model_copy(update={"kafka_config": SecretStr(json.dumps(config))})
     with ConfirmedProducer.from_settings(own, idempotent=False) as producer:
-        message = OutgoingMessage(unique_name("large"), None, b"x" * 1_500_000)
+        message = OutgoingMessage(unique_name("large"), None, b"x" * 1_020_000)
         assert producer.send([message]) == [None]
