@@ -29,7 +29,7 @@ LOOK_FOR_TOPICS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came: `status` is the value of the status message, `dead_letter` tells of the letter."""
+    """What came: the value of the status message, or what the dead letter says."""
 
     status: dict[str, Any] | None = None
     dead_letter: dict[str, Any] | None = None
@@ -77,8 +77,8 @@ class Answers:
     ) -> Answer | None:
         """The answer to that request; None after `timeout` seconds. `on_look` is called often.
 
-        A dead letter of a job comes beside its status message, which is waited for; a letter of
-        a message that never became a job is all there will be.
+        A dead letter of a job comes beside its status message, which is waited for and says more;
+        a letter of a message that never became a job is all there will be.
         """
         deadline = time.monotonic() + timeout
         letter: dict[str, Any] | None = None
@@ -88,12 +88,12 @@ class Answers:
             if message is None:
                 continue
             if message.topic() == self._status_topic and _key(message) == str(job_id):
-                return Answer(json.loads(message.value() or b""), letter)
+                return Answer(status=json.loads(message.value() or b""))
             if message.topic() == self._letter_topic and _is_letter_of(message, identity, job_id):
                 letter = letter_document(message)
                 if letter["jobId"] is None:
-                    return Answer(None, letter)
-        return Answer(None, letter) if letter else None
+                    break
+        return Answer(dead_letter=letter) if letter else None
 
     def _next_message(self) -> Message | None:
         if time.monotonic() - self._looked_at > LOOK_FOR_TOPICS_SECONDS:

@@ -12,19 +12,20 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
-# Tables that go into a pipe or a file are not cut at the width of somebody's terminal.
-PIPE_WIDTH = 250
+# Wider than terminals, which wrap lines by themselves: an id folded into two lines cannot be
+# copied, and a pipe has no width at all.
+TABLE_WIDTH = 250
 
 
 def print_document(document: object) -> None:
@@ -47,8 +48,10 @@ def note(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for people on standard output; numbers to the right."""
-    console = stdout_console()
+    """A table for people on standard output; without names of `columns` it has no header."""
+    from rich.console import Console
+
+    console = Console(width=TABLE_WIDTH, highlight=False)
     with console.capture() as drawn:
         console.print(table(columns, rows))
     for line in drawn.get().splitlines():
@@ -65,28 +68,26 @@ def printable(text: str) -> str:
     )
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:
-    """The table itself, for a live display; without `columns` it has no header."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, gives_way: str | None = None
+) -> Table:
+    """The table itself; numbers to the right. In a narrow place the column `gives_way` is cut."""
     from rich.table import Table
     from rich.text import Text
 
     lines = list(rows)
     drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(columns))
-    if lines and not columns:
-        columns = [""] * len(lines[0])
-    for index, column in enumerate(columns):
-        is_number = bool(lines) and all(isinstance(line[index], int) for line in lines)
-        drawn.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for index, column in enumerate(columns or [""] * len(lines[0])):
+        is_number = bool(lines) and all(type(line[index]) is int for line in lines)
+        drawn.add_column(
+            column,
+            justify="right" if is_number else "left",
+            overflow="ellipsis" if gives_way else "fold",
+            no_wrap=gives_way not in {None, column},
+        )
     for line in lines:
         drawn.add_row(*(Text(_cell(value)) for value in line))
     return drawn
-
-
-def stdout_console() -> Console:
-    """Standard output, as wide as its reader needs it."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
 
 
 @contextmanager

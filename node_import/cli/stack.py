@@ -180,7 +180,7 @@ def _already_running(folder: Path, port: int | None, *, as_json: bool) -> None:
     try:
         with _steps() as step:
             step("Waiting for the stack that runs there already")
-            state = wait_until_ready(folder, on_step=step)
+            state = wait_until_ready(folder)
     except StartFailed as error:
         _failed(error.detail, folder)
     note(f"a stack already runs on {folder} (process {state.supervisor.pid})")

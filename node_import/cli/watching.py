@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from node_import.cli.deployment import as_operator
-from node_import.cli.output import note, print_text, printable, stdout_console, table
+from node_import.cli.output import note, print_text, printable, table
 
 if TYPE_CHECKING:
     from node_import.database import Database
@@ -78,10 +78,10 @@ def _live_table(database: Database) -> None:
 
     from node_import.cli.jobs import LIST_COLUMNS, list_line
 
-    with Live(console=stdout_console(), auto_refresh=False) as live:
+    with Live(auto_refresh=False) as live:
         while True:
-            rows = _newest(database)
-            live.update(table(LIST_COLUMNS, map(list_line, rows)), refresh=True)
+            rows = map(list_line, _newest(database))
+            live.update(table(LIST_COLUMNS, rows, gives_way="SOURCE"), refresh=True)
             time.sleep(2 * LOOK_SECONDS)
 
 
