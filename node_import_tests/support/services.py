@@ -65,15 +65,16 @@ def running_services(folder: Path) -> Iterator[TestServices]:
             postgres_admin_dsn=_postgres(layout, credentials, guard, stack),
             importer_password=credentials.importer_password,
             kafka_bootstrap_servers=_kafka(stack),
-            kafka_config=_outside("KAFKA_CONFIG") or "{}",
+            kafka_config=outside("KAFKA_CONFIG") or "{}",
             s3_endpoint_url=endpoint,
             s3_access_key=access_key,
             s3_secret_key=secret_key,
-            s3_region=_outside("S3_REGION") or "us-east-1",
+            s3_region=outside("S3_REGION") or "us-east-1",
         )
 
 
-def _outside(name: str) -> str | None:
+def outside(name: str) -> str | None:
+    """What the environment says of a service from outside: `outside("S3_ENDPOINT_URL")`."""
     return os.environ.get(PREFIX + name) or None
 
 
@@ -83,7 +84,7 @@ def _any_free_port() -> int:
 
 
 def _postgres(layout: Layout, credentials: Credentials, guard: Guardian, stack: ExitStack) -> str:
-    if dsn := _outside("POSTGRES_ADMIN_DSN"):
+    if dsn := outside("POSTGRES_ADMIN_DSN"):
         return dsn
     server = PostgresServer(layout, _any_free_port(), credentials, THROWAWAY)
     stack.callback(server.child.stop, guard)
@@ -92,7 +93,7 @@ def _postgres(layout: Layout, credentials: Credentials, guard: Guardian, stack: 
 
 
 def _kafka(stack: ExitStack) -> str:
-    if servers := _outside("KAFKA_BOOTSTRAP_SERVERS"):
+    if servers := outside("KAFKA_BOOTSTRAP_SERVERS"):
         return servers
     cluster = KafkaCluster()
     stack.callback(cluster.stop)
@@ -103,7 +104,7 @@ def _kafka(stack: ExitStack) -> str:
 def _s3(
     layout: Layout, credentials: Credentials, guard: Guardian, stack: ExitStack
 ) -> tuple[str, str, str]:
-    if endpoint := _outside("S3_ENDPOINT_URL"):
+    if endpoint := outside("S3_ENDPOINT_URL"):
         return endpoint, os.environ[PREFIX + "S3_ACCESS_KEY"], os.environ[PREFIX + "S3_SECRET_KEY"]
     store = ObjectStore(layout, _any_free_port(), credentials)
     stack.callback(store.child.stop, guard)

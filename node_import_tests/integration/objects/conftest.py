@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from node_import.objects.store import ObjectStore
 from node_import.settings import Settings
+from node_import_tests.support.services import outside
 
 StoreAt = Callable[..., ObjectStore]
 
@@ -32,8 +33,17 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    """The endpoint of moto's HTTP server."""
+def s3_keys() -> tuple[str, str]:
+    """The access key and the secret key of the S3 server; moto takes any."""
+    return outside("S3_ACCESS_KEY") or "key", outside("S3_SECRET_KEY") or "hunter2"
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """The endpoint of an S3 server: the one from outside, else moto's."""
+    if endpoint := outside("S3_ENDPOINT_URL"):
+        yield endpoint
+        return
     server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
@@ -41,7 +51,7 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def store_at(monkeypatch: pytest.MonkeyPatch) -> StoreAt:
+def store_at(monkeypatch: pytest.MonkeyPatch, s3_keys: tuple[str, str]) -> StoreAt:
     """A store at an endpoint, its pauses between tries made short."""
     monkeypatch.setattr("node_import.objects.resuming.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("node_import.objects.client.MAX_ATTEMPTS", 1)
@@ -51,7 +61,7 @@ def store_at(monkeypatch: pytest.MonkeyPatch) -> StoreAt:
             postgres_dsn="unused",
             kafka_bootstrap_servers="unused",
             s3_endpoint_url=endpoint,
-            **{"s3_access_key": "key", "s3_secret_key": "hunter2", **overrides},
+            **{"s3_access_key": s3_keys[0], "s3_secret_key": s3_keys[1], **overrides},
         )
         return ObjectStore.from_settings(settings)
 
@@ -59,9 +69,9 @@ def store_at(monkeypatch: pytest.MonkeyPatch) -> StoreAt:
 
 
 @pytest.fixture
-def store(moto_url: str, store_at: StoreAt) -> ObjectStore:
+def store(s3_url: str, store_at: StoreAt) -> ObjectStore:
     """A store with its bucket."""
-    store = store_at(moto_url)
+    store = store_at(s3_url)
     store.ensure_bucket()
     return store
 
@@ -117,9 +127,9 @@ class CuttingProxy:
 
 
 @pytest.fixture
-def proxy(moto_url: str) -> Iterator[CuttingProxy]:
+def proxy(s3_url: str) -> Iterator[CuttingProxy]:
     """A proxy in front of the S3 server that can cut connections."""
-    proxy = CuttingProxy(moto_url)
+    proxy = CuttingProxy(s3_url)
     yield proxy
     proxy.close()
 

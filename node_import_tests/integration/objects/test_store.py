@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import NodeImportError, PermanentError, TransientError, UsageError
@@ -23,13 +24,14 @@ CONTENT = bytes(range(256)) * 20_000  # 5 MB
 
 
 @pytest.fixture
-def s3(moto_url: str) -> Any:
+def s3(s3_url: str, s3_keys: tuple[str, str]) -> Any:
     return boto3.client(
         "s3",
-        endpoint_url=moto_url,
+        endpoint_url=s3_url,
         region_name="us-east-1",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
+        aws_access_key_id=s3_keys[0],
+        aws_secret_access_key=s3_keys[1],
+        config=Config(s3={"addressing_style": "path"}),
     )
 
 
@@ -65,12 +67,10 @@ def test_odd_keys_name_their_object(store: ObjectStore, key: str) -> None:
     assert store.open(pinned).read() == b"id\n1\n"
 
 
-def test_an_http_url_of_the_endpoint_names_the_same_object(
-    store: ObjectStore, moto_url: str
-) -> None:
+def test_an_http_url_of_the_endpoint_names_the_same_object(store: ObjectStore, s3_url: str) -> None:
     """Producers may write the URL they uploaded to."""
     write(store, b"id\n", "some folder/users.csv")
-    location = store.locate(f"{moto_url}/node-import/some%20folder/users.csv")
+    location = store.locate(f"{s3_url}/node-import/some%20folder/users.csv")
     assert store.pin(location).url == "s3://node-import/some folder/users.csv"
 
 
@@ -107,7 +107,7 @@ def test_an_overwritten_object_has_changed(store: ObjectStore) -> None:
 
 
 def test_an_object_overwritten_while_the_connection_was_down_has_changed(
-    moto_url: str, store_at: Callable[..., ObjectStore], proxy: Any
+    s3_url: str, store_at: Callable[..., ObjectStore], proxy: Any
 ) -> None:
     """The range that resumes a download is asked of the same version."""
     store = store_at(proxy.url)
@@ -117,7 +117,7 @@ def test_an_object_overwritten_while_the_connection_was_down_has_changed(
     proxy.cut_after = 2_000_000
     stream = store_at(proxy.url).open(pinned)
     assert stream.read(1_000_000) == CONTENT[:1_000_000]
-    write(store_at(moto_url), CONTENT[::-1], pinned.location.key)
+    write(store_at(s3_url), CONTENT[::-1], pinned.location.key)
     assert refusal(stream.read, PermanentError) == ErrorCode.FILE_CHANGED
 
 
@@ -204,10 +204,10 @@ def test_refusals_while_writing_are_the_deployments_fault(
 
 
 def test_an_object_above_the_limit_is_too_large(
-    moto_url: str, store_at: Callable[..., ObjectStore]
+    s3_url: str, store_at: Callable[..., ObjectStore]
 ) -> None:
     """The limit counts stored bytes, and is checked before anything is read."""
-    store = store_at(moto_url, max_file_bytes=10)
+    store = store_at(s3_url, max_file_bytes=10)
     store.ensure_bucket()
     assert write(store, b"0123456789").size == 10
     assert refusal(lambda: write(store, b"0123456789x"), PermanentError) == (
@@ -268,10 +268,10 @@ def test_buckets_are_made_once(store: ObjectStore) -> None:
 
 
 def test_a_bucket_in_another_region_is_made(
-    moto_url: str, store_at: Callable[..., ObjectStore]
+    s3_url: str, store_at: Callable[..., ObjectStore]
 ) -> None:
     """S3 wants to be told the region, except its first."""
-    store_at(moto_url, s3_region="eu-central-1", s3_bucket="in-frankfurt").ensure_bucket()
+    store_at(s3_url, s3_region="eu-central-1", s3_bucket="in-frankfurt").ensure_bucket()
 
 
 @pytest.mark.parametrize(
