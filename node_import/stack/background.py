@@ -125,7 +125,8 @@ def stop_stack(data_dir: Path | None = None) -> bool:
 
 
 def _is_there(layout: Layout, state: StackState) -> bool:
-    return is_held(layout) or any(child.is_alive() for child in state.children.values())
+    processes = [state.supervisor, *state.children.values()]
+    return is_held(layout) or any(process.is_alive() for process in processes)
 
 
 def _steps(log: Path) -> list[str]:

@@ -103,6 +103,7 @@ class Child:
     leader_first: bool = False
     popen_arguments: Mapping[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
+    _log_start: int = 0
 
     @property
     def pid(self) -> int | None:
@@ -112,6 +113,7 @@ class Child:
     def start(self, guard: Guardian) -> None:
         """Start it; its output goes to the log."""
         with self._open_log() as output:
+            self._log_start = output.tell()
             self._process = subprocess.Popen(
                 list(self.argv),
                 stdin=subprocess.DEVNULL,
@@ -150,9 +152,11 @@ class Child:
         return asked
 
     def log_tail(self, lines: int = 15) -> str:
-        """The end of the log, for a message that says why it died."""
+        """The end of what it has logged since it was started, to say why it died."""
         try:
-            text = self.log.read_text(encoding="utf-8", errors="replace")
+            with self.log.open("rb") as file:
+                file.seek(self._log_start)
+                text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
         return "\n".join(text.rstrip().splitlines()[-lines:])
@@ -161,4 +165,6 @@ class Child:
         if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.old"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        return os.fdopen(os.open(self.log, flags, PRIVATE_FILE), "ab")
+        file = os.fdopen(os.open(self.log, flags, PRIVATE_FILE), "ab")
+        file.seek(0, os.SEEK_END)
+        return file

@@ -26,10 +26,8 @@ def group_is_alive(pgid: int) -> bool:
     """Whether a process of the group runs; a zombie that nobody has reaped does not."""
     try:
         os.killpg(pgid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except (ProcessLookupError, PermissionError):
+        return False  # macOS says "not permitted" of a group that has only zombies
     if not (PROC / "self" / "stat").exists():
         return True
     return any(_runs_in_group(entry, pgid) for entry in PROC.iterdir() if entry.name.isdigit())

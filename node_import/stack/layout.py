@@ -3,6 +3,7 @@
 DATA_DIR/
   stack.json         what runs, where, and how to connect (0600: it holds passwords)
   stack.lock         held by the supervisor as long as it lives
+  ports.json         the ports of the last time; they are taken again
   credentials.json   random passwords, made once (0600)
   logs/              a file a process
   postgres/data/     the database cluster

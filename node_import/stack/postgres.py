@@ -40,7 +40,7 @@ START_SECONDS = 300.0
 FAST_SHUTDOWN = signal.SIGINT
 FAST_SHUTDOWN_SECONDS = 60.0
 # What a new postmaster says while a backend of a killed one still runs.
-STILL_IN_USE = ("pre-existing shared memory block", "lock file", "is already in use")
+STILL_IN_USE = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
 
 
 def postgres_program(name: str) -> Path:
@@ -186,8 +186,8 @@ class PostgresServer:
             elif str(self._data) in process.cmdline():
                 process.send_signal(FAST_SHUTDOWN)
                 process.wait(FAST_SHUTDOWN_SECONDS)
-        except (OSError, ValueError, psutil.NoSuchProcess):
-            return
+        except (OSError, ValueError, psutil.Error):
+            return  # no server, another's process under its id, or one that is slow to end
 
     def _answers(self) -> bool:
         dsn = self.dsn(SUPERUSER, self._credentials.postgres_password, "postgres")

@@ -37,8 +37,7 @@ class Services:
         with Services(tmp_path) as services:
             psycopg.connect(services.endpoints.postgres_admin_dsn)
 
-    Make and leave it in the main thread of a process that stays: the children end with it, also
-    when it is killed.
+    The services end with this process, also when it is killed; Kafka lives in it.
     """
 
     def __init__(

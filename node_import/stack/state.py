@@ -46,8 +46,8 @@ class ProcessId:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < SAME_START_SECONDS
             return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        except psutil.Error:
+            return False  # gone, or another account's process under the same id
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,9 @@ class Supervisor:
 
     def _catch_signals(self) -> None:
         for number in STOP_SIGNALS:
+            # Under nohup the terminal may close. A Ctrl-C that a script has turned off counts.
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

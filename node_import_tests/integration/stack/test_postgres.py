@@ -100,7 +100,7 @@ def test_start_after_the_server_was_killed(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, Guardian() as guard:
         with closing(psycopg.connect(server.admin_dsn, autocommit=True)) as conn:
             conn.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-            conn.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 30000000)")
+            conn.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 10000000)")
             time.sleep(0.2)
             os.kill(server.child.pid or 0, signal.SIGKILL)
             while server.child.is_running():
