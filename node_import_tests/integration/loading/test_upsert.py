@@ -103,6 +103,13 @@ def test_a_value_that_somebody_else_changed_is_imported_again(imports: Imports) 
     assert imports.nodes()["b"] == ("USER", {"name": "Ben", "city": "Bonn"})
 
 
+def test_a_return_to_an_earlier_value_is_a_change(imports: Imports) -> None:
+    """The stored hash is that of the last import, not of the first."""
+    for name, expected in (("Ann", (1, 0, 0, 0)), ("Bob", (0, 1, 0, 0)), ("Ann", (0, 1, 0, 0))):
+        assert counts(imports.run([("a", "USER", name, "Ulm")], KEYS)) == expected
+        assert imports.nodes()["a"] == ("USER", {"name": name, "city": "Ulm"})
+
+
 def test_a_type_that_somebody_else_changed_is_imported_again(imports: Imports) -> None:
     """The type is compared itself, since no trigger tells of its change."""
     imports.run([("a", "USER", "Ann", "Ulm")], KEYS)
