@@ -17,12 +17,12 @@ def parse_since(text: str, now: datetime | None = None) -> datetime:
     Raises UsageError for anything else.
     """
     ago = _AGO.fullmatch(text.strip())
-    if ago:
-        amount, unit = ago.groups()
-        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[unit]: int(amount)})
     try:
+        if ago:
+            amount, unit = ago.groups()
+            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[unit]: int(amount)})
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         message = f"{text!r} is no point in time; write 90m, 24h, 7d or 2024-12-12T09:00:00Z"
         raise UsageError(message) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

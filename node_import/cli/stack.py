@@ -141,7 +141,7 @@ def _up_in_foreground(folder: Path, port: int | None, *, as_json: bool) -> None:
                 note("Ctrl-C stops it.")
 
         try:
-            Supervisor(folder, webserver_port=port, on_step=step).run(ready)
+            Supervisor(folder, webserver_port=port, on_step=step, on_incident=note).run(ready)
         except StopAsked:
             step(None)
             note("stopped before it was ready")

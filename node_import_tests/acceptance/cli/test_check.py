@@ -6,12 +6,11 @@ import gzip
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import CommandLine
+from node_import_tests.support.command_line import CommandLine
 
 CLEAN = b"reference_id;Full Name;userID\n1;\xc3\x85sa;x\n2;Bo;y\n1;Cy;z\n"
 DIRTY = b"id,name\n1,one\n,nobody\n2,two,three\n3,M\xfcller\n4,four\n"

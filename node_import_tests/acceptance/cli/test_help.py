@@ -10,11 +10,11 @@ import pytest
 import typer.main
 
 from node_import.cli.app import app
+from node_import_tests.support.command_line import CommandLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import CommandLine
 
 README = Path(__file__).parents[3] / "README.md"
 

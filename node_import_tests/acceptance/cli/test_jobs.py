@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import CommandLine, Tenant
+from node_import_tests.support.command_line import CommandLine, TypedTenant
 
+if TYPE_CHECKING:
     from node_import_tests.support.databases import TestDatabase
 
 ADD_JOB = """
@@ -33,7 +33,7 @@ INSERT INTO nodes_import_job (
 class JobTable:
     """Writes jobs of one tenant, each an hour after the last."""
 
-    def __init__(self, database: TestDatabase, tenant: Tenant) -> None:
+    def __init__(self, database: TestDatabase, tenant: TypedTenant) -> None:
         self.database = database
         self.tenant = tenant
         self.count = 0
@@ -66,7 +66,7 @@ class JobTable:
 
 
 @pytest.fixture
-def table(database: TestDatabase, tenant: Tenant) -> JobTable:
+def table(database: TestDatabase, tenant: TypedTenant) -> JobTable:
     return JobTable(database, tenant)
 
 

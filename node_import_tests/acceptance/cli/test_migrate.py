@@ -8,12 +8,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from node_import_tests.support.command_line import CommandLine
 from node_import_tests.support.databases import DatabaseFactory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from conftest import CommandLine
 
     from node_import_tests.support.databases import TestDatabase
 

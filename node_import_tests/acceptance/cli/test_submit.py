@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,9 +22,7 @@ from node_import.contracts.message import Message as Request
 from node_import.contracts.message import OutgoingMessage
 from node_import.contracts.status_message import StatusMessage
 from node_import.settings import Settings
-
-if TYPE_CHECKING:
-    from conftest import CommandLine, Tenant
+from node_import_tests.support.command_line import CommandLine, TypedTenant
 
 CSV = b"id,name\n1,one\n"
 
@@ -59,7 +57,7 @@ class Topic:
 
 
 @pytest.fixture
-def topic(settings: Settings, tenant: Tenant) -> Iterator[Topic]:
+def topic(settings: Settings, tenant: TypedTenant) -> Iterator[Topic]:
     """The tenant's request topic."""
     topic = Topic(settings, tenant.topic)
     yield topic
@@ -73,7 +71,7 @@ def published(topic: Topic, document: dict[str, Any]) -> tuple[MessageIdentity, 
     return topic.identity(message), json.loads(message.value() or b"")
 
 
-def test_references_become_a_request(cli: CommandLine, tenant: Tenant, topic: Topic) -> None:
+def test_references_become_a_request(cli: CommandLine, tenant: TypedTenant, topic: Topic) -> None:
     """The message is the contract's, and the job id is the one that its consumer will compute."""
     document = cli.document("submit", *tenant.options, "--ref", "u-1", "--ref", "Zoë ✓")
     identity, value = published(topic, document)
@@ -86,7 +84,7 @@ def test_references_become_a_request(cli: CommandLine, tenant: Tenant, topic: To
     assert set(document) == {"jobId", "topic", "partition", "offset"}
 
 
-def test_ids_are_as_good_as_names(cli: CommandLine, tenant: Tenant, topic: Topic) -> None:
+def test_ids_are_as_good_as_names(cli: CommandLine, tenant: TypedTenant, topic: Topic) -> None:
     """Domain and group by UUID."""
     ids = ("--domain", tenant.domain["id"], "--group", tenant.group["id"])
     _, value = published(topic, cli.document("submit", *ids, "--ref", "u-1"))
@@ -94,7 +92,7 @@ def test_ids_are_as_good_as_names(cli: CommandLine, tenant: Tenant, topic: Topic
 
 
 def test_requests_of_one_group_stay_in_order(
-    cli: CommandLine, tenant: Tenant, topic: Topic
+    cli: CommandLine, tenant: TypedTenant, topic: Topic
 ) -> None:
     """They share a key, and so a partition."""
     documents = [cli.document("submit", *tenant.options, "--ref", "u-1") for _ in range(3)]
@@ -107,7 +105,7 @@ def test_requests_of_one_group_stay_in_order(
 
 @pytest.mark.parametrize("source", ["refs.txt", "-"])
 def test_references_come_from_a_file_or_standard_input(
-    cli: CommandLine, tenant: Tenant, topic: Topic, source: str
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, source: str
 ) -> None:
     """One a line, whatever the line ends; empty lines and a byte-order mark are nothing."""
     text = "\ufeffone\r\n\ntwo words\n  three\n"
@@ -118,7 +116,7 @@ def test_references_come_from_a_file_or_standard_input(
 
 
 def test_a_local_file_is_uploaded(
-    cli: CommandLine, tenant: Tenant, topic: Topic, s3_client: Any, bucket: str
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, s3_client: Any, bucket: str
 ) -> None:
     """Into the importer's bucket; the request names the object and says what it was."""
     (cli.folder / "users ü.csv.gz").write_bytes(CSV)
@@ -132,7 +130,7 @@ def test_a_local_file_is_uploaded(
 
 
 def test_a_missing_bucket_is_made(
-    cli: CommandLine, tenant: Tenant, unique_name: Callable[[str], str]
+    cli: CommandLine, tenant: TypedTenant, unique_name: Callable[[str], str]
 ) -> None:
     """The first upload of a deployment works."""
     (cli.folder / "users.csv").write_bytes(CSV)
@@ -142,7 +140,7 @@ def test_a_missing_bucket_is_made(
 
 
 def test_a_file_inside_a_root_is_named_by_its_path(
-    cli: CommandLine, tenant: Tenant, topic: Topic, settings: Settings
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, settings: Settings
 ) -> None:
     """The importer reads it where it lies."""
     path = Path(settings.file_roots[0]) / "users.csv"
@@ -151,7 +149,7 @@ def test_a_file_inside_a_root_is_named_by_its_path(
     assert published(topic, document)[1]["filePath"] == str(path)
 
 
-def test_a_url_goes_as_it_is(cli: CommandLine, tenant: Tenant, topic: Topic) -> None:
+def test_a_url_goes_as_it_is(cli: CommandLine, tenant: TypedTenant, topic: Topic) -> None:
     """Whether it is allowed is the importer's to say, in its answer."""
     url = "s3://imports/a b?c.csv"
     document = cli.document("submit", *tenant.options, "--file", url)
@@ -171,14 +169,14 @@ def test_a_url_goes_as_it_is(cli: CommandLine, tenant: Tenant, topic: Topic) -> 
     ],
 )
 def test_wrong_usage_publishes_nothing(
-    cli: CommandLine, tenant: Tenant, topic: Topic, arguments: list[str], said: str
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, arguments: list[str], said: str
 ) -> None:
     """Exit code 2, a line that says why, and no message."""
     assert said in cli.refusal("submit", *tenant.options, *arguments)
     assert topic.name not in topic.consumer.list_topics(timeout=10).topics
 
 
-def test_unknown_tenants_say_how_to_add_them(cli: CommandLine, tenant: Tenant) -> None:
+def test_unknown_tenants_say_how_to_add_them(cli: CommandLine, tenant: TypedTenant) -> None:
     """The refusal holds the next command."""
     said = cli.refusal("submit", "--domain", "nobody", "--group", "x", "--ref", "u")
     assert "node-import domain add nobody" in said
@@ -187,21 +185,23 @@ def test_unknown_tenants_say_how_to_add_them(cli: CommandLine, tenant: Tenant) -
     assert f"node-import group add {domain}" in said
 
 
-def test_too_many_references_for_a_message_suggest_a_file(cli: CommandLine, tenant: Tenant) -> None:
+def test_too_many_references_for_a_message_suggest_a_file(
+    cli: CommandLine, tenant: TypedTenant
+) -> None:
     """Kafka holds 1 MB; a file holds as many as one likes."""
     references = "\n".join(f"reference-{number:09}" for number in range(60_000))
     said = cli.refusal("submit", *tenant.options, "--refs-from", "-", stdin=references)
     assert "--file" in said
 
 
-def test_references_that_are_not_utf8_are_refused(cli: CommandLine, tenant: Tenant) -> None:
+def test_references_that_are_not_utf8_are_refused(cli: CommandLine, tenant: TypedTenant) -> None:
     """A message is UTF-8."""
     said = cli.refusal("submit", *tenant.options, "--refs-from", "-", stdin=b"ok\n\xff\n")
     assert "UTF-8" in said
 
 
 def test_a_pattern_of_ones_own_names_the_topic(
-    cli: CommandLine, tenant: Tenant, unique_name: Callable[[str], str]
+    cli: CommandLine, tenant: TypedTenant, unique_name: Callable[[str], str]
 ) -> None:
     """The topic is the pattern with the domain in its place; else `--topic` says it."""
     prefix = unique_name("in")
@@ -216,7 +216,7 @@ def test_a_pattern_of_ones_own_names_the_topic(
     assert cli.document("submit", *options, "--topic", name)["topic"] == name
 
 
-def test_kafka_that_is_down_is_no_wrong_usage(cli: CommandLine, tenant: Tenant) -> None:
+def test_kafka_that_is_down_is_no_wrong_usage(cli: CommandLine, tenant: TypedTenant) -> None:
     """Exit code 1, one line, and which settings to look at."""
     said = cli.refusal(
         "submit",
@@ -232,7 +232,7 @@ def test_kafka_that_is_down_is_no_wrong_usage(cli: CommandLine, tenant: Tenant) 
 
 
 def test_a_kafka_config_that_kafka_does_not_know_is_wrong_usage(
-    cli: CommandLine, tenant: Tenant
+    cli: CommandLine, tenant: TypedTenant
 ) -> None:
     """The setting is named."""
     options = (*tenant.options, "--ref", "u")
@@ -308,7 +308,7 @@ def dead_letter(identity: MessageIdentity, request: Message) -> OutgoingMessage:
 
 
 def test_waiting_ends_with_the_status_message(
-    cli: CommandLine, tenant: Tenant, topic: Topic, settings: Settings
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, settings: Settings
 ) -> None:
     """Exit code 0 for COMPLETED; the message stands whole under `status`."""
     with answering(settings, topic, status_message(settings, "COMPLETED", 2)):
@@ -319,7 +319,7 @@ def test_waiting_ends_with_the_status_message(
 
 
 def test_waiting_for_a_failed_import_exits_1(
-    cli: CommandLine, tenant: Tenant, topic: Topic, settings: Settings
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, settings: Settings
 ) -> None:
     """With its numbers and its reason, for people too."""
     with answering(settings, topic, status_message(settings, "FAILED", 1)):
@@ -330,7 +330,7 @@ def test_waiting_for_a_failed_import_exits_1(
 
 
 def test_waiting_ends_with_a_dead_letter(
-    cli: CommandLine, tenant: Tenant, topic: Topic, settings: Settings
+    cli: CommandLine, tenant: TypedTenant, topic: Topic, settings: Settings
 ) -> None:
     """A request that became no job has no status message; its letter is the answer."""
     with answering(settings, topic, dead_letter):
@@ -343,7 +343,7 @@ def test_waiting_ends_with_a_dead_letter(
     assert "status" not in outcome.document
 
 
-def test_waiting_ends_in_time(cli: CommandLine, tenant: Tenant) -> None:
+def test_waiting_ends_in_time(cli: CommandLine, tenant: TypedTenant) -> None:
     """Without an answer the exit code is 1; the request stands, and how to go on is said."""
     begun = time.monotonic()
     outcome = cli("submit", *tenant.options, "--ref", "a", "--wait", "--timeout", "1", "--json")

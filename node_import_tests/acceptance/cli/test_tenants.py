@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from conftest import CommandLine, Tenant
+from node_import_tests.support.command_line import CommandLine, TypedTenant
 
 
 def test_a_domain_and_its_groups_are_listed(
@@ -23,7 +21,7 @@ def test_a_domain_and_its_groups_are_listed(
     assert cli.document("domain", "list") == [{**domain, "groups": [guests, members]}]
 
 
-def test_the_list_is_a_table_for_people(cli: CommandLine, tenant: Tenant) -> None:
+def test_the_list_is_a_table_for_people(cli: CommandLine, tenant: TypedTenant) -> None:
     """Names and ids of domains and groups, a line a group."""
     lines = cli("domain", "list").out.splitlines()
     assert lines[0].split() == ["DOMAIN", "DOMAIN", "ID", "ACTIVE", "GROUP", "GROUP", "ID"]
@@ -42,7 +40,7 @@ def test_an_empty_list_says_what_to_do(cli: CommandLine) -> None:
     assert cli.document("domain", "list") == []
 
 
-def test_names_and_ids_are_taken_once(cli: CommandLine, tenant: Tenant) -> None:
+def test_names_and_ids_are_taken_once(cli: CommandLine, tenant: TypedTenant) -> None:
     """A second domain or group of the same name or id is refused."""
     name, domain_id = tenant.domain["name"], tenant.domain["id"]
     assert "exists already" in cli.refusal("domain", "add", name)
@@ -52,13 +50,13 @@ def test_names_and_ids_are_taken_once(cli: CommandLine, tenant: Tenant) -> None:
     assert "exists already" in cli.refusal("group", "add", name, "other", "--id", group_id)
 
 
-def test_two_domains_may_have_groups_of_one_name(cli: CommandLine, tenant: Tenant) -> None:
+def test_two_domains_may_have_groups_of_one_name(cli: CommandLine, tenant: TypedTenant) -> None:
     """Group names belong to their domain."""
     cli.document("domain", "add", "second")
     assert cli.document("group", "add", "second", "members")["id"] != tenant.group["id"]
 
 
-def test_a_group_cannot_be_named_like_an_id(cli: CommandLine, tenant: Tenant) -> None:
+def test_a_group_cannot_be_named_like_an_id(cli: CommandLine, tenant: TypedTenant) -> None:
     """A message that names a UUID means an id, so such a group could not be addressed."""
     said = cli.refusal("group", "add", tenant.domain["name"], str(uuid.uuid4()))
     assert "UUID" in said
