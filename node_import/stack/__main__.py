@@ -25,7 +25,10 @@ def main() -> int:
         sys.stdout.flush()
 
     supervisor = Supervisor(
-        arguments.data_dir, webserver_port=arguments.port, on_step=lambda text: tell(STEP + text)
+        arguments.data_dir,
+        webserver_port=arguments.port,
+        on_step=lambda text: tell(STEP + text),
+        on_incident=tell,
     )
     try:
         supervisor.run(lambda state: tell(f"Ready: {state.webserver_url}"))

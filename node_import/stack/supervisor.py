@@ -74,12 +74,14 @@ class Supervisor:
         webserver_port: int | None = None,
         definitions: str = DEFINITIONS,
         on_step: Callable[[str], None] = lambda _: None,
+        on_incident: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_step` gets a few words for each thing that is done now, no full stop behind."""
+        """`on_step` gets a few words on what is done now, `on_incident` on what went wrong."""
         self._layout = Layout(data_dir.absolute())
         self._webserver_port = webserver_port
         self._definitions = definitions
         self._on_step = on_step
+        self._on_incident = on_incident
         self._asked = threading.Event()
         self._deaths: dict[str, _Deaths] = {}
         self._services: Services | None = None
@@ -176,7 +178,7 @@ class Supervisor:
         if self._deaths.setdefault(child.name, _Deaths()).one_too_many():
             text = f"{child.name} {how} {MAX_DEATHS + 1} times within a minute:"
             raise StackFailed(f"{text}\n{child.log_tail()}")
-        self._on_step(f"{child.name} {how}; starting it again (log: {child.log})")
+        self._on_incident(f"{child.name} {how}; starting it again (log: {child.log})")
         child.stop(guard)  # what its group still holds, run workers for one
         if child is self._services.postgres.child:
             self._services.postgres.run(guard)

@@ -26,7 +26,9 @@ RUN = """
 import sys
 from pathlib import Path
 from node_import.stack.supervisor import Supervisor
-Supervisor(Path(sys.argv[1]), definitions=sys.argv[2], on_step=print).run(lambda _: print("ready"))
+folder, definitions = sys.argv[1:]
+stack = Supervisor(Path(folder), definitions=definitions, on_step=print, on_incident=print)
+stack.run(lambda _: print("ready"))
 """
 PATIENCE = 120.0
 
