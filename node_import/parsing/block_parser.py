@@ -23,8 +23,10 @@ from node_import.sizes import MIB
 # A bad record up to this size is one reject, a longer one comes in fragments.
 HELD_BYTES = 4 * MIB
 
-# At most so many lines at once: 8 MiB of the shortest could be 4,000,000 rejects of 0.5 KB each.
+# At most so much at once: 8 MiB of the shortest lines could be 4,000,000 rejects of 0.5 KB each,
+# and of the shortest fields as many cells of 16 bytes, which polars holds two or three times.
 MOST_LINES = 200_000
+MOST_CELLS = 2_000_000
 
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 
@@ -53,6 +55,7 @@ class BlockParser:
         self._held_bytes = max(HELD_BYTES, self._limit + 2)
         self._delimiter = header.delimiter.encode()
         self._shape = LineShape(len(header.columns), self._delimiter)
+        self._most_lines = min(MOST_LINES, max(MOST_CELLS // len(header.columns), 1))
         self._table = RecordTable(header, rules)
         self._judge = RecordJudge(header, rules)
         self._schema = row_schema(len(header.metadata_keys))
@@ -74,22 +77,25 @@ class BlockParser:
         return self._block(found), taken
 
     def _parse_records(self, found: _Found, data: bytes, *, last: bool) -> int:
-        lines = _with_nul_for_invalid(_whole_lines(data))
+        lines = _with_nul_for_invalid(_whole_lines(data, self._most_lines))
         found.runs = runs = BlockRuns(self._shape, lines, self._limit)
         scanner = RecordScanner(data, self._delimiter, self._limit, last=last)
-        stop = len(data) if last and data.find(b"\n", len(lines)) < 0 else len(lines)
+        more_lines = data.find(b"\n", len(lines)) >= 0
+        stop = len(lines) if more_lines else len(data)
         position = 0
         while position < stop:
             before = position
             position, count = runs.take(position, self._line)
             self._line += count
             if position == before:
-                position = self._take_one(found, scanner, data, position)
+                position = self._take_one(found, runs, scanner, data, position)
             if position == before:
                 break
         return position
 
-    def _take_one(self, found: _Found, scanner: RecordScanner, data: bytes, start: int) -> int:
+    def _take_one(
+        self, found: _Found, runs: BlockRuns, scanner: RecordScanner, data: bytes, start: int
+    ) -> int:
         """Take empty lines, or one record with care; nothing if more of the file is needed."""
         skipped = _EMPTY_LINES.match(data, start).end()  # type: ignore[union-attr]  # always matches
         if skipped > start:
@@ -101,11 +107,15 @@ class BlockParser:
         if extent.end is None:
             return self._begin_long(found, extent.kind, data, start)
         record = data[start : extent.end]
-        if extent.kind is Kind.RECORD:
+        if extent.kind is not Kind.RECORD:
+            found.add(self._judge.bad_record(self._line, record, extent.kind))
+        else:
+            end, lines = runs.take_mixed(start, self._line) if b'"' in record else (start, 0)
+            if lines:
+                self._line += lines
+                return end
             content = data[start : extent.content_end]
             found.add(self._judge.row_or_reject(self._line, record, content))
-        else:
-            found.add(self._judge.bad_record(self._line, record, extent.kind))
         self._line += record.count(b"\n")
         return extent.end
 
@@ -146,11 +156,11 @@ class BlockParser:
         return Block(rows, tuple(found.rejects), found.fragment)
 
 
-def _whole_lines(data: bytes) -> bytes:
-    """The whole physical lines that `data` begins with, as many as are parsed at once."""
+def _whole_lines(data: bytes, most: int) -> bytes:
+    """The whole physical lines that `data` begins with, `most` of them at most."""
     end = data.rfind(b"\n") + 1
-    if data.count(b"\n") > MOST_LINES:
-        end = behind_lines(data, 0, MOST_LINES)
+    if data.count(b"\n") > most:
+        end = behind_lines(data, 0, most)
     return data if end == len(data) else data[:end]
 
 

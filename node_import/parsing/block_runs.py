@@ -41,7 +41,7 @@ class BlockRuns:
         return (runs for runs in (self._plain, self._quoted, self._mixed) if runs.pieces)
 
     def take(self, position: int, line: int) -> tuple[int, int]:
-        """Take the run that begins at `position`, on physical line `line`.
+        """Take the run of plain or quoted records that begins at `position`, on line `line`.
 
         Returns its end, and its number of physical lines; `position` and 0 if there is no run.
         """
@@ -54,6 +54,16 @@ class BlockRuns:
         end = self._pattern_end(self._patterns.quoted, position)
         if end > position:
             return self._add(self._quoted, position, end, line)
+        return position, 0
+
+    def take_mixed(self, position: int, line: int) -> tuple[int, int]:
+        """The same for a run of records that mix quoted values with quotes that are text.
+
+        Only for a position where a record with right quotes begins: the pattern has no memory,
+        and a hostile file would make it read the same bytes again from every line.
+        """
+        if position >= len(self._lines):
+            return position, 0
         end = self._pattern_end(self._patterns.mixed, position)
         if end > position and self._has_stand_in():
             return self._add(self._mixed, position, end, line)

@@ -72,7 +72,8 @@ class FileReader:
         """
         parser = BlockParser(self.header, self._rules, self._line)
         allowed = self._rules.max_rejects
-        while self._data or not self._last:
+        done = False
+        while not done:
             block, taken = parser.parse(self._data, last=self._last)
             self._data = self._data[taken:]
             block, allowed = _with_rejects(block, allowed)
@@ -82,6 +83,7 @@ class FileReader:
                 raise self._too_many_rejects()
             if self._failure is not None and not taken:
                 raise self._failure
+            done = self._last and not self._data
             if not taken or len(self._data) < self._rules.block_bytes:
                 self._fill()
 

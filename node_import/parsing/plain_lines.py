@@ -87,10 +87,13 @@ def behind_lines(data: bytes, position: int, lines: int) -> int:
     size = 64 * lines
     while lines > 4:
         passed = data.count(b"\n", position, position + size)
-        if passed < lines:
-            position += size
-            lines -= passed
-        size = max(1, size // 2)
+        if passed >= lines:
+            size //= 2
+            continue
+        position += size
+        lines -= passed
+        size = size * lines // passed if passed else size * 2
+        size = max(size, 1)
     for _ in range(lines):
         position = data.find(b"\n", position) + 1
     return position

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from node_import.parsing.header import Header
+from node_import.parsing.plain_lines import behind_lines
 from node_import.parsing.record_judge import node_type_of
 from node_import.parsing.record_runs import Runs
 from node_import.parsing.rules import ParseRules
@@ -116,21 +117,15 @@ def _records(
 ) -> Iterator[tuple[int, bytes]]:
     """The line in the file and the bytes of each suspect record; `joined` has one line before."""
     suspects = table[_SUSPECT].arg_true()
-    if suspects.is_empty():
-        return
-    begins = _line_ends(joined)
-    following = starts.shift(-1, fill_value=len(begins) - 1)
-    for line, begin, end in zip(
-        table[LINE].gather(suspects),
-        begins.gather(starts.gather(suspects)),
-        begins.gather(following.gather(suspects)),
+    following = starts.shift(-1, fill_value=sum(runs.line_counts)).gather(suspects)
+    position, line = 0, -1
+    for file_line, start, end in zip(
+        table[LINE].gather(suspects).to_list(),
+        starts.gather(suspects).to_list(),
+        following.to_list(),
         strict=True,
     ):
-        record = joined[begin:end]
-        yield line, record.replace(runs.stand_in, b'"') if runs.stand_in else record
-
-
-def _line_ends(data: bytes) -> pl.Series:
-    """Where the physical lines of `data` end, in bytes, each with its LF."""
-    lines = pl.Series([data.decode()]).str.split("\n").explode()
-    return (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().head(-1)
+        begin = behind_lines(joined, position, start - line)
+        position, line = behind_lines(joined, begin, end - start), end
+        record = joined[begin:position]
+        yield file_line, record.replace(runs.stand_in, b'"') if runs.stand_in else record

@@ -34,13 +34,13 @@ def stage_file(
     compressed_bytes: int | None,
     source_url: str | None,
     rejects: RejectSink,
-    on_progress: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int, int], None] = lambda _bytes, _rows: None,
 ) -> Manifest:
     """Read a file once, from start to end, and stage its good rows in `area`.
 
     A file that cannot be imported gives a manifest with `failure` and the counts up to where it
-    broke. `on_progress` gets the raw bytes read so far after every block. Errors of the stream,
-    the area and the sink pass through.
+    broke. `on_progress` gets the raw bytes and the rows read so far after every block. Errors of
+    the stream, the area and the sink pass through.
     """
     started = time.perf_counter()
     reader = FileReader(stream, rules, compressed_bytes=compressed_bytes)
@@ -80,10 +80,12 @@ def stage_references(
     return replace(manifest, parse_seconds=time.perf_counter() - started)
 
 
-def _reporting(reader: FileReader, on_progress: Callable[[int], None]) -> Iterator[Block]:
+def _reporting(reader: FileReader, on_progress: Callable[[int, int], None]) -> Iterator[Block]:
+    rows = 0
     for block in reader.blocks():
         yield block
-        on_progress(reader.bytes_read)
+        rows += block.rows.height + len(block.rejects)
+        on_progress(reader.bytes_read, rows)
 
 
 def _stage(
@@ -109,7 +111,7 @@ def _stage(
             failure = Failure(error.code, error.message)
         return replace(
             manifest,
-            segments=() if failure else writer.close(),
+            segments=writer.close(),  # of a file that broke too: their references failed
             metadata_keys=header.metadata_keys,
             total_rows=accepted + codes.total(),
             accepted_rows=accepted,
