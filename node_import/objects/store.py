@@ -154,9 +154,11 @@ class ObjectStore:
         try:
             self._client.head_bucket(Bucket=name)
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 404:
                 return False
-            raise
+            if status != 403:  # we may not look, and may yet be allowed to write
+                raise
         return True
 
     def _create_bucket(self, name: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
+import signal
+import subprocess
 import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from node_import_tests.support.command_line import CommandLine, TypedTenant
+from node_import_tests.support.command_line import COMMAND, CommandLine, TypedTenant
 
 if TYPE_CHECKING:
     from node_import_tests.support.databases import TestDatabase
@@ -176,3 +178,20 @@ def test_watching_a_job_ends_with_it(cli: CommandLine, table: JobTable) -> None:
 def test_watching_everything_has_no_document(cli: CommandLine) -> None:
     """It never ends, so `--json` needs one job."""
     assert "ID" in cli.refusal("jobs", "watch", "--json")
+
+
+def test_ctrl_c_ends_watching_everything(cli: CommandLine, table: JobTable) -> None:
+    """It is how one leaves: exit code 0, and nothing more is said."""
+    job = table.add()
+    watching = subprocess.Popen(
+        [COMMAND, "jobs", "watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=cli.environment(),
+        cwd=cli.folder,
+    )
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == f"{job} PENDING\n".encode()
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=60)
+    assert (watching.returncode, out, err) == (0, b"", b"")

@@ -267,6 +267,13 @@ def test_buckets_are_made_once(store: ObjectStore) -> None:
     store.ensure_bucket("another")
 
 
+def test_a_bucket_that_may_not_be_looked_at_counts_as_there(
+    store_at: Callable[..., ObjectStore], refusing: Callable[..., str]
+) -> None:
+    """Credentials that may only write objects are enough; writing tells the rest."""
+    store_at(refusing(403, "AccessDenied")).ensure_bucket()
+
+
 def test_a_bucket_in_another_region_is_made(
     s3_url: str, store_at: Callable[..., ObjectStore]
 ) -> None:
