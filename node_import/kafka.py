@@ -42,4 +42,6 @@ class ClientConfig:
         return TransientError(ErrorCode.KAFKA_UNAVAILABLE, f"Kafka, {doing}: {text}{complaint}")
 
     def _complain(self, error: KafkaError) -> None:
-        self._complaint = error.str()
+        # That all brokers are down is told last, after why, and says less.
+        if self._complaint is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._complaint = error.str()
