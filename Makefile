@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 WORKSPACE_ENV := DAGSTER_HOME=$$(mktemp -d) NODE_IMPORT_POSTGRES_DSN=postgresql://nobody@localhost/none NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS=localhost:1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-thorough coverage lint format types validate docs wheel clean
+.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-thorough coverage lint format types validate docs wheel clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ test-integration: $(VENV)/.dev ## Tests against real PostgreSQL, Kafka and S3 pr
 
 test-acceptance: $(VENV)/.dev ## The node-import command as a user types it
 	$(BIN)/python -m pytest node_import_tests/acceptance
+
+test-services: $(VENV)/.dev ## The same tests, and more, on real Kafka, MinIO, PostgreSQL 15 and 18 (needs Java, Maven, Go, PostgreSQL 15)
+	$(BIN)/python -m node_import_tests.services
 
 test-thorough: $(VENV)/.dev ## Unit and property tests with thousands of examples (minutes)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest node_import_tests/unit node_import_tests/integration/loading --timeout 3600
