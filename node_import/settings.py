@@ -41,7 +41,7 @@ class RunSettings(BaseSettings):
         default="in_process", description="How Dagster runs the steps of one import."
     )
     load_connections: int = Field(
-        default=2, ge=1, le=64, description="Connections over which one batch is loaded."
+        default=2, ge=1, le=64, description="Connections over which one import is loaded."
     )
     max_concurrent_runs: int = Field(
         default=10, ge=1, description="Imports that run at once, over all tenants."
@@ -63,6 +63,13 @@ class RunSettings(BaseSettings):
         gt=0,
         le=45,
         description="Longest time that one sensor tick reads; Dagster gives a tick 60 s.",
+    )
+    intake_linger_seconds: float = Field(
+        default=4.0,
+        ge=0,
+        le=30,
+        description="How long a sensor tick that found nothing waits for requests; Dagster begins "
+        "ticks every 5 s.",
     )
     sensor_interval: int = Field(
         default=1, ge=1, description="Least seconds between two ticks of the request sensor."

@@ -57,6 +57,11 @@ class IntakeReport:
         """Replayed dead letters whose job will run again."""
         return sum(counts.reopened for counts in self.topics.values())
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing was read, nothing is wrong, and nobody else is at work."""
+        return not (self.skipped or self.topics or self.alerts or self.warnings)
+
     def as_cursor(self) -> str | None:
         """The positions as JSON, `{"topic": {"partition": next offset}}`: shown, not owned.
 

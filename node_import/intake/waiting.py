@@ -1,0 +1,41 @@
+"""Waiting for the next request, between two readings of one sensor tick.
+
+Dagster's daemon begins ticks on a grid of 5 s, which is hard-coded there, so a request would wait
+2.5 s on average before anybody looked. A tick that has found nothing stays and looks again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from node_import.errors import TransientError
+from node_import.intake.positions import Partition
+from node_import.intake.survey import Surveyor
+from node_import.intake.tick import request_topics
+from node_import.settings import Settings
+
+# A look costs two requests, which a broker answers in a millisecond or two.
+LOOK_SECONDS = 0.25
+
+
+def wait_for_messages(
+    settings: Settings, positions: Mapping[Partition, int], deadline: float
+) -> bool:
+    """True as soon as a request topic ends anywhere else than at `positions`; False in the end.
+
+    The end is `deadline` (of `time.monotonic`), or that Kafka does not answer, which is for the
+    next tick to tell. Holds no lock and no connection to PostgreSQL: another tick may read.
+    """
+    surveyor: Surveyor | None = None
+    topics = request_topics(settings)
+    while (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(LOOK_SECONDS, left))
+        try:
+            surveyor = surveyor or Surveyor(settings)
+            latest = surveyor.latest(surveyor.topology(topics).partitions)
+        except TransientError:
+            return False
+        if any(isinstance(end, int) and end != positions.get(p) for p, end in latest.items()):
+            return True
+    return False
