@@ -46,3 +46,9 @@ def loaded_nodes(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, int]:
     """How many good rows of each job are in the database, while it is still being loaded."""
     rows = conn.execute(statements("listing.sql")["loaded_nodes"], {"job_ids": list(job_ids)})
     return {row["job_id"]: row["loaded_nodes"] for row in rows}
+
+
+def jobs_closed_by(conn: Connection, partition_key: str, run_id: str) -> list[JobRow]:
+    """The jobs of a partition that this run closed, or somebody in its name; without bytes."""
+    parameters = {"partition_key": partition_key, "run_id": run_id}
+    return conn.execute(statements("listing.sql")["jobs_closed_by"], parameters).fetchall()

@@ -9,7 +9,7 @@ import dagster as dg
 
 from node_import.orchestration.metadata import job_report_metadata, shown
 from node_import.orchestration.resources import KafkaResource, MinioResource, PostgresResource
-from node_import.orchestration.runs import at_work, run_of, tag_run
+from node_import.orchestration.runs import at_work, run_of, tag_end, tag_start
 from node_import.pipeline import close_job as closing
 from node_import.pipeline import load_batch as loading
 from node_import.pipeline import publish_status as publishing
@@ -26,7 +26,7 @@ def resolve_file(
     context: dg.OpExecutionContext, postgres: PostgresResource, minio: MinioResource
 ) -> Resolution:
     with at_work(context, postgres, minio) as workshop:
-        tag_run(context, workshop)
+        tag_start(context, workshop)
         resolution = resolving.resolve_file(workshop, run_of(context))
     context.add_output_metadata(shown(resolution.as_metadata()))
     return resolution
@@ -69,7 +69,8 @@ def close_job(
 ) -> Closed:
     with at_work(context, postgres, minio) as workshop:
         closed = closing.close_job(workshop, run_of(context), parsed, outcomes)
-    context.add_output_metadata(job_report_metadata(closed))
+    metadata = job_report_metadata(closed, workshop.settings.s3_endpoint_url)
+    context.add_output_metadata(metadata)
     return closed
 
 
@@ -82,11 +83,10 @@ def publish_status(
     closed: Closed,
 ) -> None:
     with at_work(context, postgres, minio) as workshop, kafka.producer() as producer:
-        report = publishing.publish_status(workshop, run_of(context), producer)
-    context.add_output_metadata(shown(report.as_metadata()))
-    if report.failed:
-        raise dg.Failure(
-            description=report.first_failure,
-            metadata=job_report_metadata(closed),
-            allow_retries=False,
-        )
+        report = publishing.publish_status(workshop, run_of(context), producer, closed)
+    tag_end(context, report)
+    metadata = shown(report.as_metadata())
+    context.add_output_metadata(metadata)
+    if report.problems:
+        table = job_report_metadata(closed, workshop.settings.s3_endpoint_url)
+        raise dg.Failure(report.first_line, metadata={**table, **metadata}, allow_retries=False)

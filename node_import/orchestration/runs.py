@@ -11,6 +11,7 @@ from node_import.jobs.heartbeat import beating
 from node_import.jobs.run_tags import tags_of_partition
 from node_import.orchestration.dagster_runs import DagsterRuns
 from node_import.orchestration.resources import MinioResource, PostgresResource
+from node_import.pipeline.publish_status import RunReport
 from node_import.pipeline.workshop import Run, Workshop
 from node_import.settings import settings_of_this_process
 
@@ -24,6 +25,7 @@ def run_of(context: dg.OpExecutionContext) -> Run:
         partition_key=context.partition_key,
         is_live=DagsterRuns(context.instance, context.job_name).is_live,
         last_try=context.retry_number >= most_retries,
+        log=context.log,
     )
 
 
@@ -38,9 +40,17 @@ def at_work(
         yield Workshop(settings, database, minio.store())
 
 
-def tag_run(context: dg.OpExecutionContext, workshop: Workshop) -> None:
+def tag_start(context: dg.OpExecutionContext, workshop: Workshop) -> None:
     """Tags by which people find the run, if nobody gave it any: a backfill does not."""
     if "node_import/job_id" not in context.run.tags:
         with workshop.database.operator() as conn:
             tags = tags_of_partition(conn, context.partition_key)
         context.instance.add_run_tags(context.run_id, tags)
+
+
+def tag_end(context: dg.OpExecutionContext, report: RunReport) -> None:
+    """How it ended, for the list of runs."""
+    processed = sum(job.processed_nodes for job in report.jobs)
+    total = sum(job.total_nodes for job in report.jobs)
+    tags = {"node_import/status": report.status, "node_import/nodes": f"{processed} of {total}"}
+    context.instance.add_run_tags(context.run_id, tags)

@@ -6,8 +6,11 @@ Positions live in PostgreSQL, in the transaction that wrote the jobs.
 
 from __future__ import annotations
 
+import time
+
 import dagster as dg
 
+from node_import.database import Database
 from node_import.errors import TransientError
 from node_import.intake.report import IntakeReport
 from node_import.jobs.dispatch import Dispatch, dispatch
@@ -16,6 +19,8 @@ from node_import.orchestration.dagster_runs import DagsterRuns
 from node_import.orchestration.job import JOB_NAME
 from node_import.orchestration.partitions import import_requests
 from node_import.orchestration.resources import KafkaResource, MinioResource, PostgresResource
+from node_import.pipeline.leftovers import remove_stale_areas
+from node_import.pipeline.workshop import staging_folder
 from node_import.publishing.status_publisher import PublishReport, publish_outbox
 from node_import.settings import RunSettings, settings_of_this_process
 
@@ -38,10 +43,16 @@ def request_sensor(job: dg.JobDefinition, settings: RunSettings) -> dg.SensorDef
         minio: MinioResource,
         kafka: KafkaResource,
     ) -> dg.SensorResult:
-        database = postgres.database()
-        report, outage = _read_requests(context, kafka, postgres, minio)
+        settings = settings_of_this_process()
         runs = DagsterRuns(context.instance, JOB_NAME)
-        dispatched = dispatch(database, settings_of_this_process(), runs)
+        linger_until = time.monotonic() + settings.intake_linger_seconds
+        while True:
+            report, outage = _read_requests(context, kafka, postgres, minio)
+            dispatched = dispatch(postgres.database(), settings, runs)
+            if dispatched or report is None or not report.is_quiet:
+                break
+            if not kafka.wait_for_requests(report, linger_until):
+                break
         return _result(dispatched, report, outage, context.cursor)
 
     return request_sensor
@@ -54,7 +65,10 @@ def recovery_sensor() -> dg.SensorDefinition:
         name="recovery_sensor",
         minimum_interval_seconds=RECOVERY_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Puts back jobs whose run died, and sends what is left in the outbox.",
+        description=(
+            "Puts back jobs whose run died, sends what is left in the outbox, removes staged rows "
+            "that nobody will read."
+        ),
     )
     def recovery_sensor(
         context: dg.SensorEvaluationContext,
@@ -68,16 +82,12 @@ def recovery_sensor() -> dg.SensorDefinition:
             run = context.instance.get_run_by_id(run_id)
             if run is not None:
                 context.instance.report_run_failed(run, "its worker gives no sign of life")
-        sent = PublishReport()
-        try:
-            with kafka.producer() as producer:
-                sent = publish_outbox(database, producer, settings)
-        except TransientError as error:
-            context.log.warning("The outbox was not sent: %s", error)
+        sent = _send_outbox(context, database, kafka)
+        removed = remove_stale_areas(staging_folder(settings), database)
         return dg.SkipReason(
             f"{len(recovery.put_back)} jobs put back, {len(recovery.closed)} closed, "
             f"{len(recovery.dead_runs)} dead runs reported, {sent.events} events and "
-            f"{sent.letters} dead letters sent."
+            f"{sent.letters} dead letters sent, {removed} staging areas removed."
         )
 
     return recovery_sensor
@@ -95,9 +105,23 @@ def _read_requests(
     except TransientError as error:
         context.log.warning("No requests were read: %s", error)
         return None, str(error)
-    for notice in (*report.alerts, *report.warnings):
-        context.log.warning(notice)
+    for alert in report.alerts:
+        context.log.error(alert)
+    for warning in report.warnings:
+        context.log.warning(warning)
     return report, None
+
+
+def _send_outbox(
+    context: dg.SensorEvaluationContext, database: Database, kafka: KafkaResource
+) -> PublishReport:
+    """Send what runs have left; an outage of Kafka must not keep the rest from being done."""
+    try:
+        with kafka.producer() as producer:
+            return publish_outbox(database, producer, settings_of_this_process())
+    except TransientError as error:
+        context.log.warning("The outbox was not sent: %s", error)
+        return PublishReport()
 
 
 def _result(

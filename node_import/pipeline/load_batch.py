@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from node_import.contracts.error_codes import ErrorCode
@@ -12,6 +12,10 @@ from node_import.errors import ClaimLost, TransientError
 from node_import.loading.loader import Loader
 from node_import.loading.results import BatchResult, SliceResult
 from node_import.pipeline.claims import held_jobs
+from node_import.pipeline.failures import failure_of
+from node_import.pipeline.left_alone import say_what_is_left_alone
+from node_import.pipeline.progress import Progress
+from node_import.pipeline.resolve_file import ResolvedJob
 from node_import.pipeline.stream_parse import Batch, BatchUnit
 from node_import.pipeline.workshop import Run, Workshop
 from node_import.staging.manifest import Failure
@@ -63,14 +67,7 @@ class BatchOutcome:
         return shown
 
 
-def load_batch(
-    workshop: Workshop,
-    run: Run,
-    batch: Batch,
-    *,
-    stop: threading.Event | None = None,
-    on_slice: Callable[[SliceResult], None] = lambda _: None,
-) -> BatchOutcome:
+def load_batch(workshop: Workshop, run: Run, batch: Batch) -> BatchOutcome:
     """Load the slices of `batch` of all jobs that this run holds.
 
     Raises:
@@ -78,34 +75,73 @@ def load_batch(
             in the ledger and will be passed over.
     """
     started = time.monotonic()
-    jobs = {job.job_id: job for job in held_jobs(workshop, run, [u.job for u in batch.units])}
+    held = held_jobs(workshop, run, [unit.job for unit in batch.units])
+    say_what_is_left_alone(run, held.left_alone)
+    jobs = held.by_id()
     results: list[tuple[BatchUnit, BatchResult]] = []
     left_alone = [unit.job.job_id for unit in batch.units if unit.job.job_id not in jobs]
-    with Loader(workshop.database, workshop.settings.load_connections) as loader:
+    with Loader(workshop.database, workshop.connections_a_step) as loader:
+        loading = _Loading(workshop, run, batch, loader)
         for unit in batch.units:
             job = jobs.get(unit.job.job_id)
             if job is None:
                 continue
             try:
-                result = loader.load(
-                    job.claim,
-                    unit.manifest,
-                    workshop.staging_area(unit.manifest.area),
-                    job.group_id,
-                    unit.slices,
-                    stop=stop or threading.Event(),
-                    on_slice=on_slice,
-                )
+                results.append((unit, loading.load(unit, job)))
             except ClaimLost:
                 left_alone.append(job.job_id)
-                continue
-            except TransientError as error:
-                if not run.last_try:
-                    raise
-                result = _nothing_loaded(unit, error)
-            results.append((unit, result))
     _retry_what_may_pass(run, results)
     return _outcome(batch, results, left_alone, time.monotonic() - started)
+
+
+class _Loading:
+    """Loads one batch, unit by unit."""
+
+    def __init__(self, workshop: Workshop, run: Run, batch: Batch, loader: Loader) -> None:
+        self._workshop = workshop
+        self._run = run
+        self._batch = batch
+        self._loader = loader
+        self._progress = Progress(run.log)
+        self._slices = sum(len(unit.slices) for unit in batch.units)
+        self._done = 0
+        self._rows = 0
+        self._outage: Failure | None = None
+
+    def load(self, unit: BatchUnit, job: ResolvedJob) -> BatchResult:
+        """Load a unit; after the last try its slices have failed, and the other units go on.
+
+        Raises:
+            ClaimLost: the run no longer holds the job.
+        """
+        if self._outage is not None:
+            # The database was away for the unit before. To wait for it once more with each of
+            # hundreds of jobs would take an hour.
+            return _nothing_loaded(unit, self._outage)
+        try:
+            return self._loader.load(
+                job.claim,
+                unit.manifest,
+                self._workshop.staging_area(unit.manifest.area),
+                job.group_id,
+                unit.slices,
+                stop=threading.Event(),
+                on_slice=self._count,
+            )
+        except ClaimLost:
+            raise
+        except BaseException as error:  # noqa: BLE001 - becomes the job's status, or goes on
+            failure = failure_of(self._run, error, f"loading job {job.job_id}")
+            if failure.code is ErrorCode.DATABASE_UNAVAILABLE:
+                self._outage = failure
+            return _nothing_loaded(unit, failure)
+
+    def _count(self, result: SliceResult) -> None:
+        self._done += 1
+        self._rows += 0 if result.failure else result.rows
+        line = "Batch %d: %d of %d slices, %s rows loaded."
+        rows = f"{self._rows:,}"
+        self._progress.say(line, self._batch.number, self._done, self._slices, rows)
 
 
 def _retry_what_may_pass(run: Run, results: Iterable[tuple[BatchUnit, BatchResult]]) -> None:
@@ -118,9 +154,9 @@ def _retry_what_may_pass(run: Run, results: Iterable[tuple[BatchUnit, BatchResul
                 raise TransientError(failed.failure.code, failed.failure.message)
 
 
-def _nothing_loaded(unit: BatchUnit, error: TransientError) -> BatchResult:
+def _nothing_loaded(unit: BatchUnit, failure: Failure) -> BatchResult:
+    """As if each slice had failed; those that were loaded all the same are in the ledger."""
     rows = unit.manifest.rows_by_slice()
-    failure = Failure(error.code, error.message)
     slices = tuple(SliceResult(number, rows[number], failure=failure) for number in unit.slices)
     return BatchResult(slices, (), 0.0)
 

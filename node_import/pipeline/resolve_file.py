@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from node_import.contracts.node_type import NodeType
-from node_import.errors import NodeImportError, TransientError
-from node_import.jobs.claiming import PartitionClaim, claim_partition
+from node_import.jobs.claiming import claim_partition
 from node_import.jobs.record import Claim, Job, JobKind
 from node_import.objects.pinned import PinnedObject
+from node_import.pipeline.failures import failure_of
+from node_import.pipeline.left_alone import LeftAlone, left_alone_by, say_what_is_left_alone
+from node_import.pipeline.leftovers import area_name
 from node_import.pipeline.workshop import Run, Workshop
 from node_import.staging.manifest import Failure
 
@@ -40,17 +42,17 @@ class ResolvedJob:
 
     @property
     def area_name(self) -> str:
-        """The staging area of this attempt: two runs never write into one."""
-        return f"{self.job_id}-{self.claim.attempt}"
+        """The staging area of this attempt."""
+        return area_name(self.claim.job_id, self.claim.attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The work of one run, and what it left alone: (job id, reason) each."""
+    """The work of one run, and what it leaves alone."""
 
     partition_key: str
     jobs: tuple[ResolvedJob, ...]
-    refused: tuple[tuple[str, str], ...]
+    left_alone: LeftAlone
 
     def as_metadata(self) -> dict[str, object]:
         """What the step shows in Dagster's UI."""
@@ -65,8 +67,8 @@ class Resolution:
         ]
         if failures:
             shown["failures"] = "\n".join(failures)
-        if self.refused:
-            shown["left_alone"] = "\n".join(f"{job}: {reason}" for job, reason in self.refused)
+        if self.left_alone:
+            shown["left_alone"] = "\n".join(reason for _, reason in self.left_alone)
         return shown
 
 
@@ -77,13 +79,12 @@ def resolve_file(workshop: Workshop, run: Run) -> Resolution:
         TransientError: the database or the store is away and the step has another try.
     """
     claimed = claim_partition(workshop.database, run.partition_key, run.id, run_is_live=run.is_live)
+    refused = left_alone_by(claimed)
+    say_what_is_left_alone(run, refused)
+    if not claimed.claimed:
+        run.log.warning("Nothing to import: %s.", _why_nothing(run, refused))
     jobs = tuple(_resolve(workshop, run, job, claim) for job, claim in claimed.claimed)
-    return Resolution(run.partition_key, jobs, refusals(claimed))
-
-
-def refusals(claimed: PartitionClaim) -> tuple[tuple[str, str], ...]:
-    """The jobs that a run may not touch, and why."""
-    return tuple((str(job.id), reason) for job, reason in claimed.refused)
+    return Resolution(run.partition_key, jobs, refused)
 
 
 def object_version_of_list(references: Sequence[object]) -> str:
@@ -92,18 +93,21 @@ def object_version_of_list(references: Sequence[object]) -> str:
     return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
+def _why_nothing(run: Run, refused: LeftAlone) -> str:
+    if not refused:
+        return f"no job has the partition key {run.partition_key}"
+    return "all jobs of this partition are left alone"
+
+
 def _resolve(workshop: Workshop, run: Run, job: Job, claim: Claim) -> ResolvedJob:
-    failure: Failure | None = None
-    source: PinnedObject | None = None
-    version = ""
     if job.kind is JobKind.REFERENCES:
         version = object_version_of_list(job.request["referenceIds"])
-    else:
-        try:
-            source = workshop.store.pin(workshop.store.locate(job.request["filePath"]))
-            version = source.version
-        except NodeImportError as error:
-            if isinstance(error, TransientError) and not run.last_try:
-                raise
-            failure = Failure(error.code, error.message)
+        return ResolvedJob(claim, job.group_id, job.kind, job.node_type, version)
+    source: PinnedObject | None = None
+    failure: Failure | None = None
+    try:
+        source = workshop.store.pin(workshop.store.locate(job.request["filePath"]))
+    except BaseException as error:  # noqa: BLE001 - becomes the job's status, or goes on
+        failure = failure_of(run, error, f"looking at {job.request['filePath']}")
+    version = source.version if source else ""
     return ResolvedJob(claim, job.group_id, job.kind, job.node_type, version, source, failure)

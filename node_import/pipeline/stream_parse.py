@@ -8,15 +8,17 @@ nothing of it is loaded.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from node_import.contracts.error_codes import ErrorCode
-from node_import.errors import NodeImportError, TransientError
-from node_import.jobs.record import JobKind
-from node_import.jobs.table import get_job
+from node_import.jobs.record import Job
+from node_import.objects.pinned import PinnedObject
+from node_import.parsing.reject_file import RejectFile
 from node_import.parsing.stage import stage_file, stage_references
 from node_import.pipeline.claims import held_jobs
+from node_import.pipeline.failures import failure_of
+from node_import.pipeline.left_alone import LeftAlone, say_what_is_left_alone
+from node_import.pipeline.progress import Progress
 from node_import.pipeline.reject_objects import reject_objects
 from node_import.pipeline.resolve_file import Resolution, ResolvedJob
 from node_import.pipeline.workshop import Run, Workshop
@@ -46,17 +48,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """All jobs of the run with their manifests, in the same order."""
+    """All jobs of the run with their manifests, in the same order; and what it leaves alone."""
 
     jobs: tuple[ResolvedJob, ...]
     manifests: tuple[Manifest, ...]
+    left_alone: LeftAlone = ()
 
     def batches(self) -> Iterator[Batch]:
         """Batch n holds the n-th batch of every job; batches without rows are left out."""
         units: dict[int, list[BatchUnit]] = {}
         for job, manifest in zip(self.jobs, self.manifests, strict=True):
             if manifest.failure is not None:
-                continue
+                continue  # nothing of it is loaded
             rows = manifest.rows_by_slice()
             for number in range(manifest.plan.batches):
                 slices = manifest.plan.slices_of(number)
@@ -70,9 +73,11 @@ class Parsed:
     def as_metadata(self) -> dict[str, object]:
         """What the step shows in Dagster's UI."""
         manifests = self.manifests
+        batches = list(self.batches())
         seconds = sum(manifest.parse_seconds for manifest in manifests)
         total = sum(manifest.total_rows for manifest in manifests)
-        return {
+        shown: dict[str, object] = {
+            "jobs": len(self.jobs),
             "rows": total,
             "accepted_rows": sum(manifest.accepted_rows for manifest in manifests),
             "rejected_rows": sum(manifest.rejected_rows for manifest in manifests),
@@ -80,31 +85,33 @@ class Parsed:
             "parse_seconds": round(seconds, 3),
             "csv_bytes": sum(manifest.csv_bytes for manifest in manifests),
             "staged_bytes": sum(manifest.staged_bytes for manifest in manifests),
-            "batches": sum(1 for _ in self.batches()),
-            "slices": sum(len(manifest.rows_by_slice()) for manifest in manifests),
-            "metadata_keys": ", ".join(
-                dict.fromkeys(key for manifest in manifests for key in manifest.metadata_keys)
-            ),
+            "batches": len(batches),
+            "slices": sum(len(unit.slices) for batch in batches for unit in batch.units),
         }
+        keys = dict.fromkeys(key for manifest in manifests for key in manifest.metadata_keys)
+        if keys:
+            shown["metadata_keys"] = ", ".join(keys)
+        failures = [
+            f"{manifest.failure.code}: {manifest.failure.message}"
+            for manifest in manifests
+            if manifest.failure is not None
+        ]
+        if failures:
+            shown["failures"] = "\n".join(failures)
+        return shown
 
 
-def stream_parse(
-    workshop: Workshop,
-    run: Run,
-    resolution: Resolution,
-    *,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> Parsed:
+def stream_parse(workshop: Workshop, run: Run, resolution: Resolution) -> Parsed:
     """Parse and stage every job of `resolution` that this run (still) holds.
-
-    `on_progress` gets the number of bytes read from a source so far.
 
     Raises:
         TransientError: something is away and the step has another try.
     """
-    jobs = held_jobs(workshop, run, resolution.jobs)
-    manifests = tuple(_manifest(workshop, run, job, on_progress) for job in jobs)
-    return Parsed(jobs, manifests)
+    held = held_jobs(workshop, run, resolution.jobs)
+    say_what_is_left_alone(run, held.left_alone)
+    manifests = tuple(_manifest(workshop, run, job, row) for job, row in held.jobs)
+    jobs = tuple(job for job, _ in held.jobs)
+    return Parsed(jobs, manifests, (*resolution.left_alone, *held.left_alone))
 
 
 def plan_of(job: ResolvedJob, references: int = 0) -> Plan:
@@ -116,59 +123,62 @@ def plan_of(job: ResolvedJob, references: int = 0) -> Plan:
     return plan_for(job.source.size * ratio)
 
 
-def _manifest(
-    workshop: Workshop, run: Run, job: ResolvedJob, on_progress: Callable[[int], None]
-) -> Manifest:
+def _manifest(workshop: Workshop, run: Run, job: ResolvedJob, row: Job) -> Manifest:
     if job.failure is not None:
         return _failed(job, job.failure)
     started = time.perf_counter()
-    workshop.staging_area(job.area_name).remove()  # what an earlier try of this step left
+    what = job.source.url if job.source else f"the references of job {job.job_id}"
     try:
-        manifest = _stage(workshop, job, on_progress)
-    except NodeImportError as error:
-        if isinstance(error, TransientError) and not run.last_try:
-            raise
-        manifest = _failed(job, Failure(error.code, error.message))
-    except OSError as error:  # the staging disk is full or gone
-        if not run.last_try:
-            raise
-        message = f"staging on the worker's disk failed: {error.strerror or error}"
-        manifest = _failed(job, Failure(ErrorCode.OBJECT_STORE_UNAVAILABLE, message))
+        workshop.staging_area(job.area_name).remove()  # what an earlier try of this step left
+        with reject_objects(workshop, job) as rejects:
+            if job.source is None:
+                manifest = _stage_references(workshop, job, row, rejects)
+            else:
+                manifest = _stage_file(workshop, run, job, job.source, rejects)
+    except BaseException as error:  # noqa: BLE001 - becomes the job's status, or goes on
+        manifest = _failed(job, failure_of(run, error, f"reading {what}"))
     return replace(manifest, area=job.area_name, parse_seconds=time.perf_counter() - started)
 
 
-def _stage(workshop: Workshop, job: ResolvedJob, on_progress: Callable[[int], None]) -> Manifest:
-    area = workshop.staging_area(job.area_name)
-    rules = workshop.parse_rules(job.node_type)
-    with reject_objects(workshop, job) as rejects:
-        if job.kind is JobKind.REFERENCES:
-            with workshop.database.operator() as conn:
-                references = get_job(conn, job.claim.job_id)["request"]["referenceIds"]
-            return stage_references(
-                references,
-                rules=rules,
-                plan=plan_of(job, len(references)),
-                area=area,
-                job_id=job.job_id,
-                domain_id=str(job.claim.domain_id),
-                object_version=job.object_version,
-                rejects=rejects,
-            )
-        assert job.source is not None  # noqa: S101 - a file without a failure has been pinned
-        with workshop.store.open(job.source) as stream:
-            return stage_file(
-                stream,
-                rules=rules,
-                plan=plan_of(job),
-                area=area,
-                job_id=job.job_id,
-                domain_id=str(job.claim.domain_id),
-                object_version=job.object_version,
-                compressed_bytes=job.source.size,
-                source_url=job.source.url,
-                rejects=rejects,
-                on_progress=on_progress,
-            )
+def _stage_references(
+    workshop: Workshop, job: ResolvedJob, row: Job, rejects: RejectFile
+) -> Manifest:
+    references = row.request["referenceIds"]
+    return stage_references(
+        references,
+        rules=workshop.parse_rules(job.node_type),
+        plan=plan_of(job, len(references)),
+        area=workshop.staging_area(job.area_name),
+        job_id=job.job_id,
+        domain_id=str(job.claim.domain_id),
+        object_version=job.object_version,
+        rejects=rejects,
+    )
+
+
+def _stage_file(
+    workshop: Workshop, run: Run, job: ResolvedJob, source: PinnedObject, rejects: RejectFile
+) -> Manifest:
+    progress = Progress(run.log)
+
+    def say(bytes_read: int, rows: int) -> None:
+        line = "%s: %s of %s bytes read, %s rows so far."
+        progress.say(line, source.url, f"{bytes_read:,}", f"{source.size:,}", f"{rows:,}")
+
+    with workshop.store.open(source) as stream:
+        return stage_file(
+            stream,
+            rules=workshop.parse_rules(job.node_type),
+            plan=plan_of(job),
+            area=workshop.staging_area(job.area_name),
+            job_id=job.job_id,
+            domain_id=str(job.claim.domain_id),
+            object_version=job.object_version,
+            compressed_bytes=source.size,
+            source_url=source.url,
+            rejects=rejects,
+            on_progress=say,
+        )
 
 
 def _failed(job: ResolvedJob, failure: Failure) -> Manifest:

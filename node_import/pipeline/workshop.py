@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +15,23 @@ from node_import.parsing.rules import ParseRules
 from node_import.settings import Settings
 from node_import.staging.area import LocalStagingArea, StagingArea
 
+LOGGER = logging.getLogger("node_import.pipeline")
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One execution of the graph over one partition.
 
-    `is_live` says of a run id whether that run can still act; `last_try` whether a transient
-    failure of this step will not be tried again and must become an outcome.
+    `is_live` says of a run id whether that run can still act; `last_try` whether a failure of
+    this step will not be tried again and must become an outcome. `log` is what people read when
+    they look at the run.
     """
 
     id: str
     partition_key: str
     is_live: Callable[[str], bool]
     last_try: bool = True
+    log: logging.Logger = LOGGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,23 @@ class Workshop:
     @property
     def staging_folder(self) -> Path:
         """Where staging areas lie on this machine."""
-        return self.settings.staging_dir or Path(tempfile.gettempdir()) / "node-import"
+        return staging_folder(self.settings)
+
+    @property
+    def connections_a_step(self) -> int:
+        """Over how many connections one step loads.
+
+        With a process a step the steps are what is parallel: `load_connections` of them run at
+        once, over one connection each.
+        """
+        in_process = self.settings.executor == "in_process"
+        return self.settings.load_connections if in_process else 1
 
     def parse_rules(self, default_type: NodeType) -> ParseRules:
         """How this deployment reads a file."""
         return ParseRules.from_settings(self.settings, default_type)
+
+
+def staging_folder(settings: Settings) -> Path:
+    """Where staging areas lie on this machine."""
+    return settings.staging_dir or Path(tempfile.gettempdir()) / "node-import"

@@ -38,12 +38,12 @@ UPDATE nodes_import_job SET
 WHERE id = %(job_id)s AND domain_id = %(domain_id)s AND status = 'FAILED'
 RETURNING id;
 
--- name: get_job
-SELECT * FROM nodes_import_job WHERE id = %(job_id)s;
-
 -- name: jobs_of_partition
 SELECT :job_columns FROM nodes_import_job WHERE partition_key = %(partition_key)s
 ORDER BY sequence_no;
+
+-- name: running_jobs
+SELECT id FROM nodes_import_job WHERE status = 'RUNNING';
 
 -- name: superseding_job
 SELECT newer.id

@@ -13,6 +13,18 @@ LIMIT %(limit)s;
 -- name: show_job
 SELECT * FROM nodes_import_job WHERE id = %(job_id)s;
 
+-- name: jobs_closed_by
+-- All but the message's bytes, which may have a megabyte a job.
+SELECT
+    id, domain_id, group_id, kind, node_type, status, attempt, message_topic, message_partition,
+    message_offset, total_nodes, processed_nodes, inserted_nodes, updated_nodes, unchanged_nodes,
+    duplicate_nodes, rejected_nodes, failed_nodes, rejects_by_code, failure_code, failure_reason,
+    source_url, object_version, plan_fingerprint, rejects_url, result_url, started_at, finished_at
+FROM nodes_import_job
+WHERE partition_key = %(partition_key)s AND dagster_run_id = %(run_id)s
+  AND status IN ('COMPLETED', 'FAILED')
+ORDER BY sequence_no;
+
 -- name: loaded_nodes
 -- How far jobs that are being loaded have come: good rows of the slices of this attempt's version.
 SELECT
