@@ -8,6 +8,7 @@ and again.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -42,11 +43,13 @@ class _Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """A format: how its members begin, and who decodes one."""
+    """A format: how its members begin, which beginnings are wrong, and who decodes one."""
 
     name: str
     begins: Callable[[bytes, int], object]  # a pattern's `match`
+    is_wrong: Callable[[bytes, int], object]
     decoder: Callable[[], _Decoder]
+    careful_decoder: Callable[[], _Decoder]  # gives every byte before a fault, if fed singly
 
 
 def _gzip_decoder() -> _Decoder:
@@ -54,10 +57,43 @@ def _gzip_decoder() -> _Decoder:
     return decoder
 
 
-GZIP = Compression("gzip", re.compile(rb"\x1f\x8b").match, _gzip_decoder)
+class _CarefulGzipDecoder:
+    """zlib, which gives what stands before a fault where isal gives nothing of the block."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflate.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max(max_length, 0))
+
+
+# RFC 1952: a reserved flag must give an error; isal passes over it.
+GZIP = Compression(
+    "gzip",
+    begins=re.compile(rb"\x1f\x8b").match,
+    is_wrong=re.compile(rb"..[^\x08]|...[\x20-\xff]", re.DOTALL).match,
+    decoder=_gzip_decoder,
+    careful_decoder=_CarefulGzipDecoder,
+)
 # RFC 8878: a frame, or a skippable frame (pzstd writes them).
 ZSTD = Compression(
-    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18").match, zstd.ZstdDecompressor
+    "zstd",
+    begins=re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18").match,
+    is_wrong=re.compile(rb"(?!)").match,
+    decoder=zstd.ZstdDecompressor,
+    careful_decoder=zstd.ZstdDecompressor,
 )
 LONGEST_MAGIC = 4
 
@@ -79,35 +115,56 @@ def decompressed(
     After the last member only zero bytes may follow. Raises BrokenStreamError, with what was
     decompressed by the last few KiB of input lost unless it is fed `byte_by_byte`.
     """
-    data, position = start, 0
-    while True:
-        while len(data) - position < LONGEST_MAGIC and (more := read()):
-            data, position = data[position:] + more, 0
-        if position == len(data):
-            return
-        if not compression.begins(data, position):
+    source = _Input(start, read)
+    while source.fill(LONGEST_MAGIC):
+        if not compression.begins(source.data, source.position):
             raise BrokenStreamError("something that is not compressed follows its end")
-        decoder = compression.decoder()
+        if compression.is_wrong(source.data, source.position):
+            raise BrokenStreamError("its header is wrong")
+        decoder = compression.careful_decoder() if byte_by_byte else compression.decoder()
         feed = 1 if byte_by_byte else FIRST_FEED_BYTES
         while not decoder.eof:
-            portion = b""
-            if decoder.needs_input:
-                if position == len(data):
-                    data, position = read(), 0
-                if not data:
-                    raise BrokenStreamError("it ends too early")
-                portion = data[position : position + feed]
-                position += len(portion)
-                feed = 1 if byte_by_byte else min(feed * 2, READ_BYTES)
+            portion = source.take(feed) if decoder.needs_input else b""
+            feed = 1 if byte_by_byte else min(feed * 2, READ_BYTES)
             if step := _step(decoder, portion):
                 yield step
-        position -= len(decoder.unused_data)
-        data, position = _without_zeros(data, position, read)
+        source.position -= len(decoder.unused_data)
+        source.skip_zeros()
+
+
+class _Input:
+    """Raw bytes that have been read and not yet been fed."""
+
+    def __init__(self, start: bytes, read: Callable[[], bytes]) -> None:
+        self.data = start
+        self.position = 0
+        self._read = read
+
+    def fill(self, wanted: int) -> bool:
+        """Have `wanted` bytes at hand, or all that there are; whether there are any."""
+        while len(self.data) - self.position < wanted and (more := self._read()):
+            self.data, self.position = self.data[self.position :] + more, 0
+        return self.position < len(self.data)
+
+    def take(self, most: int) -> bytes:
+        """The next bytes, at least one. What is taken last can be given back."""
+        if not self.fill(1):
+            raise BrokenStreamError("it ends too early")
+        portion = self.data[self.position : self.position + most]
+        self.position += len(portion)
+        return portion
+
+    def skip_zeros(self) -> None:
+        """Skip the zero bytes with which some writers fill up their last block."""
+        while self.fill(1):
+            self.position = _ZEROS.match(self.data, self.position).end()  # type: ignore[union-attr]
+            if self.position < len(self.data):
+                return
 
 
 # The stubs of isal take its exception for an instance.
 _ISAL_ERROR = cast("type[Exception]", igzip_lib.IsalError)
-_DECODER_ERRORS = (_ISAL_ERROR, zstd.ZstdError, EOFError)
+_DECODER_ERRORS = (_ISAL_ERROR, zlib.error, zstd.ZstdError, EOFError)
 
 
 def _step(decoder: _Decoder, portion: bytes) -> bytes:
@@ -115,14 +172,3 @@ def _step(decoder: _Decoder, portion: bytes) -> bytes:
         return decoder.decompress(portion, STEP_BYTES)
     except _DECODER_ERRORS as error:
         raise BrokenStreamError(str(error)) from error
-
-
-def _without_zeros(data: bytes, position: int, read: Callable[[], bytes]) -> tuple[bytes, int]:
-    """Skip the zero bytes with which some writers fill up their last block."""
-    while True:
-        position = _ZEROS.match(data, position).end()  # type: ignore[union-attr]  # always matches
-        if position < len(data):
-            return data, position
-        data, position = read(), 0
-        if not data:
-            return data, position
