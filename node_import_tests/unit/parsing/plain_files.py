@@ -102,6 +102,23 @@ def dense_files(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
+def mostly_plain_files(draw: st.DrawFn) -> bytes:
+    """Many plain lines with a few odd ones among them: what a fast way takes in one stride."""
+    header, delimiter, width = draw(st.sampled_from(HEADERS))
+    plain = st.integers(1, 30).map(
+        lambda rows: b"".join(delimiter.join([b"%d" % row] * width) + b"\n" for row in range(rows))
+    )
+    kind = draw(st.sampled_from([FIELDS[:10], FIELDS[12:21], FIELDS[:21], FIELDS]))
+    odd = st.lists(st.sampled_from(kind), min_size=width, max_size=width).map(
+        lambda fields: delimiter.join(fields) + b"\n"
+    )
+    out = header
+    for _ in range(draw(st.integers(1, 4))):
+        out += draw(plain) + draw(odd)
+    return out + draw(plain)
+
+
+@st.composite
 def dense_headers(draw: st.DrawFn) -> bytes:
     """Files whose header is dense too, so that many of them are faults."""
     if draw(st.booleans()):
@@ -184,5 +201,10 @@ def tables(draw: st.DrawFn) -> bytes:
 def plain_files() -> st.SearchStrategy[bytes]:
     """Any of the above, and now and then bytes that are no table at all."""
     return st.one_of(
-        dense_files(), dense_files(), dense_headers(), tables(), tables(), st.binary(max_size=60)
+        dense_files(),
+        mostly_plain_files(),
+        dense_headers(),
+        tables(),
+        tables(),
+        st.binary(max_size=60),
     )

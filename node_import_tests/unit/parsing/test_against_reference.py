@@ -9,12 +9,14 @@ import csv
 import io
 import os
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node_import.contracts.error_codes import ErrorCode
+from node_import.parsing import block_parser
 from node_import.parsing.rules import ParseRules
 from node_import_tests.unit.parsing import plain_files, strategies
 from node_import_tests.unit.parsing.file_reading import read_file
@@ -55,6 +57,25 @@ def assert_as_reference(data: bytes, rules: ParseRules, most: int | None = None)
 def test_rows_of_dense_structure(file: NastyFile) -> None:
     """Quotes, delimiters and line ends at every turn, behind a header that can be read."""
     assert_as_reference(file.data, file.rules)
+
+
+@given(strategies.nasty_files(plain_files.mostly_plain_files()))
+@examples(150)
+def test_few_odd_rows_among_plain_ones(file: NastyFile) -> None:
+    """What the fast ways leave out is found, judged and numbered where it stands."""
+    assert_as_reference(file.data, file.rules)
+
+
+@given(
+    strategies.nasty_files(
+        st.one_of(plain_files.dense_files(), plain_files.mostly_plain_files(), plain_files.tables())
+    )
+)
+@examples(150)
+def test_small_portions(file: NastyFile) -> None:
+    """The bounds that keep memory flat, on lines, cells and held records, change no answer."""
+    with patch.multiple(block_parser, HELD_BYTES=1, MOST_LINES=3, MOST_CELLS=8):
+        assert_as_reference(file.data, file.rules)
 
 
 @given(strategies.nasty_files(plain_files.dense_headers()))
