@@ -124,6 +124,7 @@ def test_what_the_importer_may_not_do(importer: Database, acme: Tenant) -> None:
         "INSERT INTO matching_group (id) VALUES (gen_random_uuid())",
         "DELETE FROM import_ledger",
         "SELECT * FROM intake_position",
+        "SELECT * FROM replayed_letter",
         "SELECT * FROM run_heartbeat",
         "SELECT * FROM job_status_event",
         "SELECT * FROM job_dead_letter",
