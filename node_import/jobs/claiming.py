@@ -166,34 +166,57 @@ def _take(conn: Connection, job_ids: Sequence[UUID], run_id: str) -> dict[UUID, 
 def _take_file(
     conn: Connection, job: Job, run_id: str, won: dict[UUID, Job], *, force: bool
 ) -> str | None:
-    """Claim a file import unless its group is busy or has a newer file; why not, if so."""
+    """Claim a file import unless its group is busy or has another one to go; why not, if so.
+
+    Dispatch keeps the order of a group's files by itself; runs of a backfill, and of people, come
+    in any order.
+    """
     try:
-        newer = _take_unless_superseded(conn, job, run_id, won, force=force)
+        refusal = _take_in_order(conn, job, run_id, won, force=force)
     except UniqueViolation:
+        refusal = _Wait("another file import of its group is running")
+    if isinstance(refusal, _Wait):
         conn.execute(statements("jobs.sql")["hand_back"], {"job_id": job.id})
-        return "has to wait: another file import of its group is running"
-    if newer is None:
-        return None
-    return (
-        f"is older than job {newer}, the newest completed file import of its group; "
-        f"`node-import backfill --job {job.id} --force` imports it all the same"
-    )
+        return f"has to wait: {refusal.reason}"
+    return refusal
 
 
-def _take_unless_superseded(
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """Not now; dispatch will see when."""
+
+    reason: str
+
+
+def _take_in_order(
     conn: Connection, job: Job, run_id: str, won: dict[UUID, Job], *, force: bool
-) -> UUID | None:
-    """The newer job that stands in the way; None if this one is claimed.
+) -> _Wait | str | None:
+    """Why another job of the group stands in the way; None if this one is claimed.
 
     The look for it comes after the claim: the unique index has then waited for an import of
     the group that was just being closed.
     """
     with conn.transaction() as attempt:
         taken = _take(conn, [job.id], run_id)
-        if job.status is JobStatus.FAILED and not force:
-            newer = superseding_job(conn, job.id)
-            if newer is not None:
-                raise Rollback(attempt)
+        refusal = _first_in_line(conn, job) or (None if force else _superseded(conn, job))
+        if refusal is not None:
+            raise Rollback(attempt)
         won.update(taken)
         return None
-    return newer
+    return refusal
+
+
+def _first_in_line(conn: Connection, job: Job) -> _Wait | None:
+    query = statements("jobs.sql")["earlier_file"]
+    row = conn.execute(query, {"job_id": job.id}).fetchone()
+    return _Wait(f"job {row['id']}, an earlier file of its group, comes first") if row else None
+
+
+def _superseded(conn: Connection, job: Job) -> str | None:
+    newer = superseding_job(conn, job.id) if job.status is JobStatus.FAILED else None
+    if newer is None:
+        return None
+    return (
+        f"is older than job {newer}, the newest completed file import of its group; "
+        f"`node-import backfill --job {job.id} --force` imports it all the same"
+    )

@@ -8,12 +8,18 @@ from node_import.database import Connection
 from node_import.sql import statements
 
 
+def superseding_statement(name: str) -> str:
+    """A statement of `reopening.sql` in which `:superseding` stands for the rule, of `job`."""
+    queries = statements("reopening.sql")
+    return queries[name].replace(":superseding", queries["superseding"])
+
+
 def superseding_job(conn: Connection, job_id: UUID) -> UUID | None:
     """The newest COMPLETED file import of the job's group, if it arrived after that job.
 
     None for a reference list, and for a job that does not exist. Newer means later in the order
     of arrival, which is offset order within a Kafka partition.
     """
-    statement = statements("jobs.sql")["superseding_job"]
-    row = conn.execute(statement, {"job_id": job_id}).fetchone()
-    return row["id"] if row is not None else None
+    parameters = {"job_ids": [job_id]}
+    row = conn.execute(superseding_statement("find_jobs"), parameters).fetchone()
+    return row["superseded_by"] if row is not None else None

@@ -45,13 +45,15 @@ ORDER BY sequence_no;
 -- name: running_jobs
 SELECT id FROM nodes_import_job WHERE status = 'RUNNING';
 
--- name: superseding_job
-SELECT newer.id
-FROM nodes_import_job AS newer
+-- name: earlier_file
+-- The first file import of the job's group that waits and arrived before it.
+SELECT earlier.id
+FROM nodes_import_job AS earlier
 JOIN nodes_import_job AS job USING (domain_id, group_id)
-WHERE job.id = %(job_id)s AND job.kind = 'file'
-  AND newer.kind = 'file' AND newer.status = 'COMPLETED' AND newer.sequence_no > job.sequence_no
-ORDER BY newer.sequence_no DESC
+WHERE job.id = %(job_id)s
+  AND earlier.kind = 'file' AND earlier.status = 'PENDING'
+  AND earlier.sequence_no < job.sequence_no
+ORDER BY earlier.sequence_no
 LIMIT 1;
 
 -- name: lock_partition

@@ -194,6 +194,23 @@ def test_one_file_of_a_group_at_a_time(
     assert (row["status"], row["dispatched_at"], row["attempt"]) == ("PENDING", None, 0)
 
 
+def test_the_files_of_a_group_go_in_order(
+    importer: Database, acme: Tenant, database: TestDatabase
+) -> None:
+    """A later one whose run begins first, as in a backfill of both, goes back into the queue."""
+    first, second = acme.file(), acme.file()
+    for key, job in (("a", first), ("b", second)):
+        in_partition(database, job, key=key)
+    refused = claim_partition(importer, "b", "b", run_is_live=nobody_lives).refused
+    assert [reason for _, reason in refused] == [
+        f"job {second} has to wait: job {first}, an earlier file of its group, comes first"
+    ]
+    assert job_row(database, second)["status"] == "PENDING"
+    assert ids(claim_partition(importer, "a", "a", run_is_live=nobody_lives)) == {first}
+    put(database, first, status="COMPLETED")
+    assert ids(claim_partition(importer, "b", "b", run_is_live=nobody_lives)) == {second}
+
+
 def test_of_many_runs_one_wins(importer: Database, acme: Tenant, database: TestDatabase) -> None:
     """Runs that claim a partition at once: each job is claimed exactly once."""
     jobs = [acme.references() for _ in range(20)]
