@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from node_import.contracts.node_type import NodeType
 
@@ -18,7 +18,10 @@ NODE_TYPES_BY_SUFFIX: Mapping[str, NodeType] = {
 
 @dataclass(frozen=True, slots=True)
 class RequestTopic:
-    """A topic that holds requests: the domain it belongs to, by name, and its node type."""
+    """A topic that holds requests: the domain it belongs to, by name, and its node type.
+
+    Also one that holds the dead letters of such a topic, under its own name.
+    """
 
     name: str
     domain: str
@@ -46,6 +49,24 @@ class RequestTopics:
         if match is None or not match["domain"]:
             return None
         return RequestTopic(topic, match["domain"], node_type_of(topic))
+
+
+@dataclass(frozen=True, slots=True)
+class LetterTopics:
+    """Which topics hold the dead letters of request topics."""
+
+    requests: RequestTopics
+
+    def parse(self, topic: str) -> RequestTopic | None:
+        """The dead-letter topic of that name, with domain and type of its request topic."""
+        if not topic.endswith(self.requests.dlt_suffix):
+            return None
+        request = self.requests.parse(self.request_topic(topic))
+        return replace(request, name=topic) if request is not None else None
+
+    def request_topic(self, letter_topic: str) -> str:
+        """Where the letters of a dead-letter topic came from, and where a replay goes."""
+        return letter_topic.removesuffix(self.requests.dlt_suffix)
 
 
 def node_type_of(topic: str) -> NodeType:

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     OffsetSpec,
 )
 
-from node_import.contracts.topics import RequestTopic, RequestTopics
+from node_import.contracts.topics import LetterTopics, RequestTopic, RequestTopics
 from node_import.errors import TransientError
 from node_import.intake.positions import Partition
 from node_import.kafka import LOGGER, ClientConfig
@@ -32,7 +32,7 @@ MOCK_CLUSTER_PREFIX = "mockCluster"
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The partitions of all request topics of one cluster, and which could not be looked at."""
+    """The partitions of all topics of one kind in a cluster, and which could not be looked at."""
 
     cluster_id: str
     partitions: tuple[Partition, ...]
@@ -46,8 +46,8 @@ class Surveyor:
         self._config = ClientConfig(settings.kafka_client_config())
         self._admin = AdminClient(self._config.values, logger=LOGGER)
 
-    def topology(self, topics: RequestTopics) -> Topology:
-        """Which request topics there are now.
+    def topology(self, topics: RequestTopics | LetterTopics) -> Topology:
+        """Which topics of that kind there are now.
 
         Raises:
             TransientError: KAFKA_UNAVAILABLE.

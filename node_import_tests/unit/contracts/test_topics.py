@@ -7,7 +7,12 @@ import re
 import pytest
 
 from node_import.contracts.node_type import NodeType
-from node_import.contracts.topics import RequestTopic, RequestTopics, dead_letter_topic
+from node_import.contracts.topics import (
+    LetterTopics,
+    RequestTopic,
+    RequestTopics,
+    dead_letter_topic,
+)
 from node_import.settings import Settings
 
 PATTERN = re.compile(Settings.model_fields["request_topic_pattern"].default)
@@ -47,6 +52,15 @@ def test_dead_letters_are_never_requests_whatever_the_pattern() -> None:
     assert loose.parse("acme-users") is not None
     assert loose.parse(dead_letter_topic("acme-users", "-dlt")) is None
     assert loose.parse("the-users-status") is None
+
+
+def test_a_dead_letter_topic_is_known_by_its_request_topic() -> None:
+    """Under its own name, with the domain of the other; only of topics that are read."""
+    letters = LetterTopics(TOPICS)
+    assert letters.parse("acme-users-dlt") == RequestTopic("acme-users-dlt", "acme", NodeType.USER)
+    assert letters.request_topic("acme-users-dlt") == "acme-users"
+    for other in ("acme-users", "orders-dlt", "left-alone-users-dlt", "acme-users-dlt-dlt"):
+        assert letters.parse(other) is None
 
 
 def test_the_suffix_gives_the_type() -> None:
