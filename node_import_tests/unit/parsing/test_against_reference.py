@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node_import.contracts.error_codes import ErrorCode
@@ -21,23 +20,13 @@ from node_import.parsing.rules import ParseRules
 from node_import_tests.unit.parsing import plain_files, strategies
 from node_import_tests.unit.parsing.file_reading import read_file
 from node_import_tests.unit.parsing.hostile import HOSTILE_FILES, HostileFile, assert_as_written
+from node_import_tests.unit.parsing.profile import THOROUGH, examples
 from node_import_tests.unit.parsing.reference_parser import reference_parse
 from node_import_tests.unit.parsing.reference_stream import ZSTD_MAGIC
 from node_import_tests.unit.parsing.strategies import NastyFile
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 SMALL = 20_000  # bytes; the reference takes a second a megabyte, a block a byte takes for ever
 STOPPED_EARLY = (ErrorCode.TOO_MANY_REJECTS, ErrorCode.DECOMPRESSED_TOO_LARGE)
-
-
-def examples(usual: int) -> settings:
-    """The same `usual` files each time, unless a thorough search is asked for."""
-    return settings(
-        max_examples=usual * 50 if THOROUGH else usual,
-        derandomize=not THOROUGH,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def assert_as_reference(data: bytes, rules: ParseRules, most: int | None = None) -> None:
@@ -60,7 +49,7 @@ def test_rows_of_dense_structure(file: NastyFile) -> None:
 
 
 @given(strategies.nasty_files(plain_files.mostly_plain_files()))
-@examples(150)
+@examples(80)
 def test_few_odd_rows_among_plain_ones(file: NastyFile) -> None:
     """What the fast ways leave out is found, judged and numbered where it stands."""
     assert_as_reference(file.data, file.rules)
@@ -71,7 +60,7 @@ def test_few_odd_rows_among_plain_ones(file: NastyFile) -> None:
         st.one_of(plain_files.dense_files(), plain_files.mostly_plain_files(), plain_files.tables())
     )
 )
-@examples(150)
+@examples(100)
 def test_small_portions(file: NastyFile) -> None:
     """The bounds that keep memory flat, on lines, cells and held records, change no answer."""
     with patch.multiple(block_parser, HELD_BYTES=1, MOST_LINES=3, MOST_CELLS=8):
@@ -86,7 +75,7 @@ def test_headers_of_dense_structure(file: NastyFile) -> None:
 
 
 @given(strategies.nasty_files(plain_files.tables()))
-@examples(200)
+@examples(150)
 def test_tables(file: NastyFile) -> None:
     """Names, references, types and values of many scripts, as careful and careless writers do."""
     assert_as_reference(file.data, file.rules)
@@ -149,8 +138,10 @@ def test_camel_case(name: str) -> None:
 @pytest.mark.parametrize("file", HOSTILE_FILES, ids=lambda file: file.name.replace(" ", "-"))
 def test_hostile_file(file: HostileFile) -> None:
     """The hand-written answer is the reader's, whatever its block size."""
-    block_sizes = (7, 64, 4096) if len(file.data) < SMALL else (65_536,)
-    for block_bytes in (file.rules.block_bytes, *block_sizes):
+    block_sizes = [65_536]
+    if len(file.data) < SMALL:
+        block_sizes = [7, 64, 4096, file.rules.block_bytes]
+    for block_bytes in block_sizes:
         assert_as_written(read_file(file.data, replace(file.rules, block_bytes=block_bytes)), file)
     if len(file.data) < SMALL or THOROUGH:
         assert_as_reference(file.data, file.rules)
@@ -180,7 +171,7 @@ def csv_files(draw: st.DrawFn) -> tuple[bytes, dict[str, dict[str, str]]]:
 
 
 @given(csv_files(), st.sampled_from(strategies.BLOCK_BYTES))
-@examples(150)
+@examples(100)
 def test_what_csv_writes_is_read_back(
     file: tuple[bytes, dict[str, dict[str, str]]], block_bytes: int
 ) -> None:
