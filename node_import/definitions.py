@@ -11,7 +11,7 @@ from node_import.orchestration.sensors import recovery_sensor, request_sensor
 from node_import.settings import load_run_settings
 
 _settings = load_run_settings()
-_job = import_job(_settings, executor_of(_settings))
+_job = import_job(executor_of(_settings))
 
 defs = dg.Definitions(
     jobs=[_job],

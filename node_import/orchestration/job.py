@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from node_import.jobs import runs
 from node_import.orchestration.ops import (
     close_job,
     load_batch,
@@ -12,9 +13,8 @@ from node_import.orchestration.ops import (
     stream_parse,
 )
 from node_import.orchestration.partitions import import_requests
-from node_import.settings import RunSettings
 
-JOB_NAME = "import_nodes"
+JOB_NAME = runs.JOB_NAME
 
 
 @dg.graph(
@@ -29,8 +29,8 @@ def import_graph() -> None:
     publish_status(close_job(parsed, batches.map(load_batch).collect()))
 
 
-def import_job(settings: RunSettings, executor: dg.ExecutorDefinition) -> dg.JobDefinition:
-    """The graph as a job: partitioned by request, transient failures retried by step.
+def import_job(executor: dg.ExecutorDefinition) -> dg.JobDefinition:
+    """The graph as a job, partitioned by request.
 
     A re-execution runs all steps again: *from failure* can leave mapped steps out
     (github.com/dagster-io/dagster/issues/30248), and the ledger skips what is loaded anyway.
@@ -40,10 +40,4 @@ def import_job(settings: RunSettings, executor: dg.ExecutorDefinition) -> dg.Job
         partitions_def=import_requests,
         executor_def=executor,
         tags={"dagster/retry_strategy": "ALL_STEPS"},
-        op_retry_policy=dg.RetryPolicy(
-            max_retries=settings.max_attempts - 1,
-            delay=1,
-            backoff=dg.Backoff.EXPONENTIAL,
-            jitter=dg.Jitter.PLUS_MINUS,
-        ),
     )

@@ -11,6 +11,7 @@ from node_import.jobs.heartbeat import beating
 from node_import.jobs.run_tags import tags_of_partition
 from node_import.orchestration.dagster_runs import DagsterRuns
 from node_import.orchestration.resources import MinioResource, PostgresResource
+from node_import.orchestration.retries import is_last_try, tried_again
 from node_import.pipeline.publish_status import RunReport
 from node_import.pipeline.workshop import Run, Workshop
 from node_import.settings import settings_of_this_process
@@ -18,13 +19,11 @@ from node_import.settings import settings_of_this_process
 
 def run_of(context: dg.OpExecutionContext) -> Run:
     """The run that `context` belongs to, and whether its step has another try."""
-    policy = context.op_def.retry_policy or context.job_def.op_retry_policy
-    most_retries = policy.max_retries if policy is not None else 0
     return Run(
         id=context.run_id,
         partition_key=context.partition_key,
         is_live=DagsterRuns(context.instance, context.job_name).is_live,
-        last_try=context.retry_number >= most_retries,
+        last_try=is_last_try(context, settings_of_this_process()),
         log=context.log,
     )
 
@@ -33,10 +32,14 @@ def run_of(context: dg.OpExecutionContext) -> Run:
 def at_work(
     context: dg.OpExecutionContext, postgres: PostgresResource, minio: MinioResource
 ) -> Iterator[Workshop]:
-    """The workshop of a step, with the run's heartbeat while the step works."""
+    """The workshop of a step, with the run's heartbeat while the step works.
+
+    What fails in the block is tried again, while there is another try.
+    """
     settings = settings_of_this_process()
     database = postgres.database()
-    with beating(database, context.run_id, settings.heartbeat_seconds):
+    heart = beating(database, context.run_id, settings.heartbeat_seconds)
+    with tried_again(context, settings), heart:
         yield Workshop(settings, database, minio.store())
 
 

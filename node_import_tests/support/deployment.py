@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from node_import.jobs.dispatch import Dispatch, dispatch
+from node_import.jobs.inbox import reopen
 from node_import.orchestration.dagster_runs import PARTITION_TAG, RUN_KEY_TAG, DagsterRuns
 from node_import.orchestration.job import JOB_NAME, import_job
 from node_import.orchestration.partitions import PARTITIONS_NAME
@@ -85,17 +86,13 @@ class Deployment:
         """One run over the partition, as a re-execution from the UI if it has no run key."""
         self.instance.add_dynamic_partitions(PARTITIONS_NAME, [partition_key])
         tags = {RUN_KEY_TAG: run_key} if run_key else {}
-        return self.job().execute_in_process(
+        return import_job(dg.in_process_executor).execute_in_process(
             partition_key=partition_key,
             instance=self.instance,
             tags=tags,
             raise_on_error=False,
             resources=resources(),
         )
-
-    def job(self) -> dg.JobDefinition:
-        """The job with the settings of now."""
-        return import_job(self.settings, dg.in_process_executor)
 
     def run_all(self) -> list[dg.ExecuteInProcessResult]:
         """Dispatch what is due and run it."""
@@ -137,6 +134,22 @@ class Deployment:
         """The value of the only status message of a job."""
         [answer] = self.answers(job_id)
         return answer.value
+
+    def all_answers(self) -> dict[str, dict[str, Any]]:
+        """The last status message of every job, by its id."""
+        messages = read_topic(self.settings, self.settings.status_topic)
+        return {(m.key or b"").decode(): json.loads(m.value or b"") for m in messages}
+
+    def reopen(self, job_id: UUID) -> None:
+        """As a replay of its dead letter would."""
+        with self.tenant.database.operator() as conn:
+            assert reopen(conn, job_id, self.tenant.domain_id)
+
+    def run_tags(self, result: dg.ExecuteInProcessResult) -> Mapping[str, str]:
+        """The tags of a run as they are now."""
+        run = self.instance.get_run_by_id(result.run_id)
+        assert run is not None
+        return run.tags
 
     def letters(self, job_id: UUID) -> list[Received]:
         """The dead letters of a job."""
