@@ -108,8 +108,8 @@ def test_the_longest_header(line_end: bytes) -> None:
 
 def test_the_longest_name() -> None:
     """255 characters, of whatever bytes."""
-    assert header_of("id,".encode() + "ж".encode() * 255 + b"\n")
-    assert fault_of("id,".encode() + "ж".encode() * 256 + b"\n") == ErrorCode.SCHEMA_VIOLATION
+    assert header_of(b"id," + "ж".encode() * 255 + b"\n")
+    assert fault_of(b"id," + "ж".encode() * 256 + b"\n") == ErrorCode.SCHEMA_VIOLATION
 
 
 def test_the_most_columns() -> None:
