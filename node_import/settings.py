@@ -126,8 +126,19 @@ class Settings(RunSettings):
     dlt_suffix: str = Field(
         default="-dlt", min_length=1, description="Dead-letter topic = request topic + suffix."
     )
+    replay_max_attempts: int = Field(
+        default=10, ge=1, description="Tries of a message after which `dlq replay` needs --force."
+    )
     status_max_bytes: int = Field(
         default=900 * KIB, ge=KIB, description="Past this size a status message's lists are cut."
+    )
+
+    # Dagster
+    webserver_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]",
+        description="Dagster's webserver, through which `backfill` launches runs.",
+        examples=["http://dagster:3000"],
     )
 
     # Object store

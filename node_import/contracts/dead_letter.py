@@ -51,6 +51,8 @@ LETTER_HEADERS = frozenset(
     }
 )
 
+_REASON_HEADERS = frozenset({ORIGINAL_GROUP, EXCEPTION_CLASS, EXCEPTION_MESSAGE, ERROR_CODE})
+
 MAX_REASON_CHARACTERS = 1_000
 
 _INT_BYTES = 4
@@ -118,6 +120,21 @@ def bare(letter: OutgoingMessage) -> OutgoingMessage:
     """What is left for the broker if key or headers alone are too large: what the letter says."""
     own = tuple(header for header in letter.headers if header[0] in LETTER_HEADERS)
     return replace(letter, key=None, value=None, headers=own)
+
+
+def replayed(letter: Message, request_topic: str, value: bytes | None) -> OutgoingMessage:
+    """The message of a letter on its way back: key and headers as they are, the letter's too.
+
+    They keep its identity and its job. `value` is the letter's, or what it named instead.
+    """
+    headers = tuple(header for header in letter.headers if header[0] != VALUE_URL)
+    return OutgoingMessage(request_topic, letter.key, value, headers)
+
+
+def without_reason(message: OutgoingMessage) -> OutgoingMessage:
+    """A replayed message that is refused for its size: without what only people read."""
+    kept = tuple(header for header in message.headers if header[0] not in _REASON_HEADERS)
+    return replace(message, headers=kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict

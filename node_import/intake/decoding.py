@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from node_import.contracts.dead_letter import DeadLetter, LetterInfo, read_letter
+from node_import.contracts.dead_letter import LETTER_HEADERS, DeadLetter, LetterInfo, read_letter
 from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.identity import job_id
 from node_import.contracts.message import Headers, Message, encode_headers, last_header
@@ -118,10 +118,17 @@ def traceparent_of(headers: Headers) -> str | None:
 
 
 def _request(message: Message) -> NodeExchange | Rejection:
-    if message.size > MAX_MESSAGE_BYTES:
-        reason = f"the message has {message.size} bytes, the limit is {MAX_MESSAGE_BYTES}"
+    size = _size_as_sent(message)
+    if size > MAX_MESSAGE_BYTES:
+        reason = f"the message has {size} bytes, the limit is {MAX_MESSAGE_BYTES}"
         return Rejection(ErrorCode.MESSAGE_TOO_LARGE, reason)
     return decode_node_exchange(message.value)
+
+
+def _size_as_sent(message: Message) -> int:
+    """Without what a dead letter has added: a replay must not make a message too large."""
+    own = tuple(header for header in message.headers if header[0] not in LETTER_HEADERS)
+    return replace(message, headers=own).size
 
 
 def _new_job(decoded: Decoded, request: NodeExchange, group_id: UUID) -> NewJob:

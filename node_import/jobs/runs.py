@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Protocol
 
+# The job that every import is a run of, under the name that Dagster knows.
+JOB_NAME = "import_nodes"
+
 
 class RunState(StrEnum):
     """Whether a run can still act."""

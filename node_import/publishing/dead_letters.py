@@ -1,19 +1,31 @@
-"""Sends dead letters. None is lost for its size: a value too large goes into the object store."""
+"""Dead letters on their way out. None is lost for its size: the object store takes its value."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 
 from node_import.contracts.dead_letter import DeadLetter, bare, without_value
+from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.message import OutgoingMessage
-from node_import.errors import TransientError
+from node_import.errors import PermanentError, TransientError
+from node_import.objects.location import ObjectLocation, S3Location
 from node_import.objects.store import ObjectStore
-from node_import.publishing.confirmed_producer import DeliveryFailure, MessageSender
+from node_import.publishing.confirmed_producer import (
+    MAX_MESSAGE_BYTES,
+    DeliveryFailure,
+    MessageSender,
+)
 from node_import.settings import Settings
 
 # Puts a value into the object store and returns its URL; raises TransientError if it cannot.
 StoreValue = Callable[[bytes], str]
+# Gets the value of such a URL.
+FetchValue = Callable[[str], bytes]
+
+_FOLDER = "dead-letters"
+_KEY = re.compile(rf"{_FOLDER}/([0-9a-f]{{64}})")
 
 
 def store_in_bucket(settings: Settings, store: ObjectStore | None = None) -> StoreValue:
@@ -21,12 +33,45 @@ def store_in_bucket(settings: Settings, store: ObjectStore | None = None) -> Sto
 
     def store_value(value: bytes) -> str:
         bucket = store or ObjectStore.from_settings(settings)
-        key = f"dead-letters/{hashlib.sha256(value).hexdigest()}"
+        key = f"{_FOLDER}/{hashlib.sha256(value).hexdigest()}"
         with bucket.write(key, "application/octet-stream") as target:
             target.write(value)
         return bucket.url_of(key)
 
     return store_value
+
+
+def fetch_from_bucket(settings: Settings, store: ObjectStore | None = None) -> FetchValue:
+    """Reads back what `store_in_bucket` has put there, and nothing else.
+
+    Whoever may write to a dead-letter topic could name any object; its bytes would be published.
+
+    Raises (when called):
+        PermanentError: the URL is none of ours, or the object is gone or another.
+        TransientError: OBJECT_STORE_UNAVAILABLE.
+    """
+
+    def fetch_value(url: str) -> bytes:
+        bucket = store or ObjectStore.from_settings(settings)
+        location = bucket.locate(url)
+        named = _KEY.fullmatch(_key_in(bucket, location))
+        if named is None:
+            message = f"{url} is no value that a dead letter went without"
+            raise PermanentError(ErrorCode.PATH_NOT_ALLOWED, message)
+        with bucket.open(bucket.pin(location)) as source:
+            value = source.read(MAX_MESSAGE_BYTES + 1)
+        if hashlib.sha256(value).hexdigest() != named[1]:
+            message = f"{url} is not what the dead letter went without"
+            raise PermanentError(ErrorCode.FILE_CHANGED, message)
+        return value
+
+    return fetch_value
+
+
+def _key_in(bucket: ObjectStore, location: ObjectLocation) -> str:
+    if isinstance(location, S3Location) and location.bucket == bucket.bucket:
+        return location.key
+    return ""
 
 
 class DeadLetterSender:
