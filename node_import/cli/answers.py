@@ -12,6 +12,7 @@ from uuid import UUID
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from node_import.cli.kafka_clients import ANSWER_SECONDS, consumer_config, kafka_failures
+from node_import.cli.letter_document import letter_document, readable
 from node_import.contracts.dead_letter import read_letter
 from node_import.contracts.identity import MessageIdentity
 from node_import.contracts.message import Headers
@@ -90,7 +91,7 @@ class Answers:
             if message.topic() == self._status_topic and _key(message) == str(job_id):
                 return Answer(status=json.loads(message.value() or b""))
             if message.topic() == self._letter_topic and _is_letter_of(message, identity, job_id):
-                letter = letter_document(message)
+                letter = _document(message)
                 if letter["jobId"] is None:
                     break
         return Answer(dead_letter=letter) if letter else None
@@ -123,23 +124,16 @@ class Answers:
         return int(marks[1]) if marks else OFFSET_BEGINNING
 
 
-def letter_document(message: Message) -> dict[str, Any]:
-    """A dead letter as the command line prints it."""
-    info = read_letter(_headers(message))
-    return {
-        "topic": message.topic(),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "timestamp": message.timestamp()[1],
-        "key": _key(message),
-        "errorCode": info.error_code,
-        "errorMessage": info.error_message,
-        "jobId": str(info.job_id) if info.job_id else None,
-        "attempts": info.attempts,
-        "originalTopic": info.original_topic,
-        "originalPartition": info.original_partition,
-        "originalOffset": info.original_offset,
-    }
+def _document(message: Message) -> dict[str, Any]:
+    key = message.key()
+    return letter_document(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.timestamp()[1],
+        key.encode() if isinstance(key, str) else key,
+        read_letter(_headers(message)),
+    )
 
 
 def _is_letter_of(message: Message, identity: MessageIdentity, job_id: UUID) -> bool:
@@ -154,4 +148,4 @@ def _headers(message: Message) -> Headers:
 
 def _key(message: Message) -> str | None:
     key = message.key()
-    return key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else key
+    return readable(key) if isinstance(key, bytes) else key

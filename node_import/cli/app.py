@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from node_import.cli import check, demo, jobs, migrate, stack, submit, tenants
+from node_import.cli import backfill, check, demo, dlq, jobs, migrate, stack, submit, tenants
 from node_import.cli.command_group import command_group
 from node_import.cli.failure import CommandFailed
 from node_import.cli.output import note
@@ -35,6 +35,10 @@ Step by step:
 \b
 Look at a file before it is imported:
   node-import check users.csv.gz
+\b
+After a failure, when its cause is gone:
+  node-import dlq replay --since 24h --dry-run
+  node-import backfill --failed --since 24h
 
 Settings come from NODE_IMPORT_... variables or a .env file; without them the commands use
 the embedded stack, if one is running. Exit codes: 0 it did what was asked, 1 it ran and the
@@ -59,9 +63,11 @@ app.add_typer(stack.app, name="stack")
 app.add_typer(tenants.domain_app, name="domain")
 app.add_typer(tenants.group_app, name="group")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(dlq.app, name="dlq")
 app.command("migrate")(migrate.migrate)
 app.command("submit")(submit.submit)
 app.command("check")(check.check)
+app.command("backfill")(backfill.backfill)
 app.command("demo")(demo.demo)
 
 

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0  # for a broker to answer one question
 
-# What matters comes as an exception; librdkafka's own lines would mix with ours.
-LOGGER.addHandler(logging.NullHandler())
-LOGGER.propagate = False
+
+def keep_librdkafka_quiet() -> None:
+    """What matters comes as an exception; librdkafka's own lines would mix with ours."""
+    LOGGER.addHandler(logging.NullHandler())
+    LOGGER.propagate = False
+
+
+keep_librdkafka_quiet()
 
 
 def producer_config(settings: Settings) -> ClientConfig:
