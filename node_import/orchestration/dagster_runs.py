@@ -12,20 +12,20 @@ from node_import.jobs.runs import RunState
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
 
-_WAITING = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-)
 _AT_WORK = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
-LIVE_STATUSES = (*_WAITING, *_AT_WORK)
-
 _STATES = {
-    **dict.fromkeys(_WAITING, RunState.LIVE),
-    dg.DagsterRunStatus.STARTED: RunState.LIVE,
     dg.DagsterRunStatus.CANCELING: RunState.CANCELING,
     dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
+    dg.DagsterRunStatus.SUCCESS: RunState.OVER,
+    dg.DagsterRunStatus.FAILURE: RunState.OVER,
+    dg.DagsterRunStatus.MANAGED: RunState.OVER,  # of a store that is gone; Dagster makes none
 }
+# Whatever is not known to be over: a SUSPENDED run came with a minor version of Dagster.
+LIVE_STATUSES = tuple(
+    status
+    for status in dg.DagsterRunStatus
+    if _STATES.get(status, RunState.LIVE) in {RunState.LIVE, RunState.CANCELING}
+)
 
 
 class DagsterRuns:
@@ -72,4 +72,4 @@ class DagsterRuns:
 
 def state_of(run: dg.DagsterRun) -> RunState:
     """Whether the run can still act."""
-    return _STATES.get(run.status, RunState.OVER)
+    return _STATES.get(run.status, RunState.LIVE)
