@@ -9,6 +9,7 @@ from confluent_kafka import (
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
+    KafkaException,
     Message,
     Producer,
     TopicPartition,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from node_import.settings import Settings
 
 LOOKS = 3  # at a topic that is just being made, before we make it ourselves
+LOOKS_AFTER_MAKING = 30  # a busy broker takes seconds
 BETWEEN_LOOKS = 0.3  # seconds
 BROKER_DEFAULT = -1
 NO_TIMESTAMP = -1
@@ -59,18 +61,26 @@ class RequestPublisher:
 
     def _make_sure_of(self, topic: str) -> None:
         with kafka_failures(self._config, f"making sure of the topic {topic}"):
-            if self._comes_into_being(topic):
+            if self._comes_into_being(topic, LOOKS):
                 return
-            admin = AdminClient(self._settings.kafka_client_config(), logger=LOGGER)
-            new = NewTopic(topic, num_partitions=BROKER_DEFAULT, replication_factor=BROKER_DEFAULT)
-            admin.create_topics([new])[topic].result(ANSWER_SECONDS)
-            if not self._comes_into_being(topic):
+            self._make(topic)
+            if not self._comes_into_being(topic, LOOKS_AFTER_MAKING):
                 message = f"Kafka has no topic {topic}, and made none when it was asked to"
                 raise TransientError(ErrorCode.KAFKA_UNAVAILABLE, message)
 
-    def _comes_into_being(self, topic: str) -> bool:
+    def _make(self, topic: str) -> None:
+        admin = AdminClient(self._settings.kafka_client_config(), logger=LOGGER)
+        new = NewTopic(topic, num_partitions=BROKER_DEFAULT, replication_factor=BROKER_DEFAULT)
+        try:
+            admin.create_topics([new])[topic].result(ANSWER_SECONDS)
+        except KafkaException as error:
+            # A broker that makes topics for producers was at it, since we have looked.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+    def _comes_into_being(self, topic: str, looks: int) -> bool:
         """Whether the topic is there; most brokers make one that a producer asks for."""
-        for look in range(LOOKS):
+        for look in range(looks):
             if look:
                 time.sleep(BETWEEN_LOOKS)
             found = self._producer.list_topics(topic, ANSWER_SECONDS).topics[topic]

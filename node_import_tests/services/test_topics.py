@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from confluent_kafka import Producer
 
+from node_import.cli.request_publisher import RequestPublisher
 from node_import_tests.services.topics import Topics
 from node_import_tests.support.intake_desk import Desk
 from node_import_tests.support.kafka_messages import produce
@@ -24,6 +26,18 @@ def test_a_topic_that_is_made_late_is_found_by_the_next_tick(desk: Desk, topics:
     assert desk.tick().positions == {}
     topics.create(desk.topic, partitions=2)
     produce(desk.settings, desk.topic, [desk.request(1)], partition=1)
+    assert desk.tick().accepted == 1
+
+
+def test_submit_meets_a_topic_that_somebody_makes_at_that_moment(
+    desk: Desk, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when submit looked, and it is when submit makes it: no failure."""
+    monkeypatch.setattr("node_import.cli.request_publisher.LOOKS", 0)
+    topics.create(desk.topic)
+    publisher = RequestPublisher(desk.settings)
+    identity = publisher.publish(desk.topic, b"k", desk.request(1).encode())
+    assert (identity.topic, identity.partition, identity.offset) == (desk.topic, 0, 0)
     assert desk.tick().accepted == 1
 
 
