@@ -62,8 +62,13 @@ def test_an_object_comes_back_as_it_was_written(store: ObjectStore, size: int) -
 
 @pytest.mark.parametrize("key", ["a b/ü?x#y%41+.csv", "/slash", "dots/../up", "名前", "a//b"])
 def test_odd_keys_name_their_object(store: ObjectStore, key: str) -> None:
-    """A key stands as it is, on its way out and on its way in."""
-    pinned = write(store, b"id\n1\n", f"{uuid.uuid4()}{key}")
+    """A key stands as it is, on its way out and on its way in; MinIO does not take all of S3's."""
+    try:
+        pinned = write(store, b"id\n1\n", f"{uuid.uuid4()}{key}")
+    except TransientError as error:
+        if "XMinioInvalid" not in error.message:
+            raise
+        pytest.skip("MinIO has no such keys")
     assert store.open(pinned).read() == b"id\n1\n"
 
 
