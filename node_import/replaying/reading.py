@@ -12,7 +12,7 @@ from node_import.contracts.topics import LetterTopics
 from node_import.errors import TransientError
 from node_import.intake.consumer import RequestConsumer
 from node_import.intake.positions import OffsetRange, Partition
-from node_import.intake.reading import Read
+from node_import.intake.reading import Batch, Read
 from node_import.intake.survey import Surveyor
 from node_import.intake.tick import request_topics
 from node_import.replaying.letter import Letter, LetterFilter, Place, letter_of
@@ -80,20 +80,26 @@ class LetterReader:
 
     def _read(self, ranges: Mapping[Partition, OffsetRange]) -> Iterator[Read]:
         unread = {p: offsets.low for p, offsets in ranges.items() if offsets.low < offsets.high}
+        while unread:
+            batch = self._batch(unread)
+            for read in batch.messages:
+                if read.message.identity.offset < ranges[read.partition].high:
+                    yield read
+            reached = batch.next_offsets.items()
+            unread = {p: offset for p, offset in reached if offset < ranges[p].high}
+
+    def _batch(self, starts: Mapping[Partition, int]) -> Batch:
+        """A consumer is good for one reading: a partition paused in it stays so when assigned."""
+        deadline = time.monotonic() + BATCH_SECONDS
         with RequestConsumer(self.settings, self.cluster_id) as consumer:
-            while unread:
-                deadline = time.monotonic() + BATCH_SECONDS
-                batch = consumer.read(unread, max_messages=BATCH_MESSAGES, deadline=deadline)
-                for read in batch.messages:
-                    if read.message.identity.offset < ranges[read.partition].high:
-                        yield read
-                self.warnings += batch.warnings
-                if batch.next_offsets == unread:
-                    reason = "; ".join(batch.warnings) or "no answer"
-                    message = f"Kafka, reading dead letters: {reason}"
-                    raise TransientError(ErrorCode.KAFKA_UNAVAILABLE, message)
-                reached = batch.next_offsets.items()
-                unread = {p: offset for p, offset in reached if offset < ranges[p].high}
+            batch = consumer.read(starts, max_messages=BATCH_MESSAGES, deadline=deadline)
+        self.warnings += batch.warnings
+        if batch.next_offsets == starts:
+            reason = "; ".join(batch.warnings) or "no answer"
+            raise TransientError(
+                ErrorCode.KAFKA_UNAVAILABLE, f"Kafka, reading dead letters: {reason}"
+            )
+        return batch
 
 
 def _ranges_of(letters: Collection[Letter]) -> dict[Partition, OffsetRange]:
