@@ -81,6 +81,11 @@ class RunSettings(BaseSettings):
         default=60.0, gt=0, description="Silence after which a running import counts as dead."
     )
 
+    @property
+    def shares_no_disk(self) -> bool:
+        """Whether steps of one import may run on several machines."""
+        return self.executor in {"celery", "k8s"}
+
 
 class Settings(RunSettings):
     """The settings of one deployment. Sizes are bytes, times are seconds."""
@@ -186,10 +191,16 @@ class Settings(RunSettings):
     block_bytes: int = Field(
         default=8 * MIB, ge=1, description="CSV read and parsed at a time; never changes a result."
     )
+    staging: Literal["local", "objects"] | None = Field(
+        default=None,
+        description="Where rows are staged between reading and loading: in a folder of this "
+        "machine (`local`) or in the importer's bucket (`objects`). Unset means `objects` if the "
+        "executor is `celery` or `k8s`, whose steps share no disk, and `local` otherwise.",
+    )
     staging_dir: Path | None = Field(
         default=None,
-        description="Folder for staged rows; unset means `node-import` in the system's "
-        "temporary folder.",
+        description="Folder for rows staged on this machine; unset means `node-import` in the "
+        "system's temporary folder.",
     )
 
     @field_validator(
@@ -229,6 +240,11 @@ class Settings(RunSettings):
             message = 'must be a JSON object, such as {"security.protocol": "SSL"}'
             raise ValueError(message)  # noqa: TRY004 - pydantic wants a ValueError
         return value
+
+    @property
+    def stages_in_objects(self) -> bool:
+        """Whether rows are staged in the importer's bucket."""
+        return (self.staging or ("objects" if self.shares_no_disk else "local")) == "objects"
 
     def kafka_client_config(self) -> dict[str, Any]:
         """What every Kafka client of ours starts from."""

@@ -78,6 +78,27 @@ def writing(url: str) -> Iterator[None]:
         raise _no_answer(error) from error
 
 
+@contextmanager
+def keeping(url: str) -> Iterator[None]:
+    """Turn boto3's errors while the importer reads, lists or deletes what it wrote into ours."""
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _keeping_refused(error, url) from error
+    except (boto.BotoCoreError, HTTPError) as error:
+        raise _no_answer(error) from error
+
+
+def is_missing_key(error: boto.ClientError) -> bool:
+    """Whether the bucket is there and has no such key."""
+    return _code(error) == "NoSuchKey"
+
+
+def is_past_the_end(error: boto.ClientError) -> bool:
+    """Whether the range that was asked for begins behind the last byte."""
+    return _code(error) in {"InvalidRange", "416"}
+
+
 def is_vague(error: boto.ClientError) -> bool:
     """Whether a HEAD was refused without a reason: its answer has no body to hold one."""
     return _status(error) in {400, 403}
@@ -111,7 +132,14 @@ def _writing_refused(error: boto.ClientError, url: str) -> NodeImportError:
     if _status(error) == 403:
         hint = "allow the importer's credentials s3:PutObject and s3:AbortMultipartUpload there"
         return _unavailable(f"the object store refused to take {url} ({code}); {hint}")
-    return _unavailable(f"the object store could not take {url} ({code})")
+    return _unavailable(f"the object store failed at {url} ({code})")
+
+
+def _keeping_refused(error: boto.ClientError, url: str) -> NodeImportError:
+    if _status(error) == 403 and _code(error) not in _UNKNOWN_CREDENTIALS:
+        hint = "allow the importer's credentials s3:ListBucket, s3:GetObject and s3:DeleteObject"
+        return _unavailable(f"the object store keeps {url} from us ({_code(error)}); {hint} there")
+    return _writing_refused(error, url)
 
 
 def _no_answer(error: Exception) -> TransientError:

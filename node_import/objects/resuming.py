@@ -34,13 +34,15 @@ class ResumingStream(io.RawIOBase):
     """The `size` bytes of one object, asked for again from where a connection broke.
 
     `fetch(offset)` opens the object from `offset` to its end; what it raises but TransientError
-    is passed on, so an object that was overwritten in between ends the reading.
+    is passed on, so an object that was overwritten in between ends the reading. `body` is what
+    `fetch(0)` would give, where somebody has asked already.
     """
 
     def __init__(
         self,
         fetch: Callable[[int], Body],
         size: int,
+        body: Body | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -50,7 +52,7 @@ class ResumingStream(io.RawIOBase):
         self._offset = 0
         self._tries = 0
         self._failed_at = 0
-        self._body: Body | None = fetch(0) if size else None
+        self._body = body or (fetch(0) if size else None)
 
     def readable(self) -> bool:
         """Always."""

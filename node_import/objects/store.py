@@ -13,9 +13,11 @@ from botocore.exceptions import ClientError
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import NodeImportError, PermanentError
+from node_import.objects.body import ObjectBody
 from node_import.objects.client import s3_client
 from node_import.objects.local import open_file, pin_file
 from node_import.objects.location import LocalFile, ObjectLocation, S3Location, parse_location
+from node_import.objects.own_bucket import OwnBucket
 from node_import.objects.pinned import PinnedObject
 from node_import.objects.refusals import is_vague, reading, writing
 from node_import.objects.resuming import ResumingStream
@@ -24,7 +26,6 @@ from node_import.settings import Settings
 from node_import.sizes import MIB
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
@@ -49,6 +50,7 @@ class ObjectStore:
         max_file_bytes: int,
     ) -> None:
         self.bucket = bucket
+        self.own = OwnBucket(client, bucket)
         self._client = client
         self._region = region
         self._endpoint_url = endpoint_url
@@ -102,7 +104,7 @@ class ObjectStore:
         if isinstance(pinned.location, LocalFile):
             return open_file(pinned, self._file_roots)
 
-        def fetch(offset: int) -> _Body:
+        def fetch(offset: int) -> ObjectBody:
             return self._fetch(pinned, offset)
 
         return io.BufferedReader(ResumingStream(fetch, pinned.size), READ_BUFFER_BYTES)
@@ -190,7 +192,7 @@ class ObjectStore:
         )
         answer["Body"].close()
 
-    def _fetch(self, pinned: PinnedObject, offset: int) -> _Body:
+    def _fetch(self, pinned: PinnedObject, offset: int) -> ObjectBody:
         location = pinned.location
         assert isinstance(location, S3Location)  # noqa: S101 - `open` tells the kinds apart
         request: GetObjectRequestTypeDef = {
@@ -201,19 +203,5 @@ class ObjectStore:
         if offset:  # a range of an empty object would be an error
             request["Range"] = f"bytes={offset}-"
         with reading(location.url):
-            return _Body(self._client.get_object(**request)["Body"], location.url)
-
-
-class _Body:
-    """boto3's body with our errors."""
-
-    def __init__(self, body: StreamingBody, url: str) -> None:
-        self._body = body
-        self._url = url
-
-    def read(self, amount: int) -> bytes:
-        with reading(self._url):
-            return self._body.read(amount)
-
-    def close(self) -> None:
-        self._body.close()
+            body = self._client.get_object(**request)["Body"]
+        return ObjectBody(body, location.url, reading)

@@ -20,7 +20,7 @@ from node_import.orchestration.job import JOB_NAME
 from node_import.orchestration.partitions import import_requests
 from node_import.orchestration.resources import KafkaResource, MinioResource, PostgresResource
 from node_import.pipeline.leftovers import remove_stale_areas
-from node_import.pipeline.workshop import staging_folder
+from node_import.pipeline.workshop import staging_areas
 from node_import.publishing.status_publisher import PublishReport, publish_outbox
 from node_import.settings import RunSettings, settings_of_this_process
 
@@ -73,6 +73,7 @@ def recovery_sensor() -> dg.SensorDefinition:
     def recovery_sensor(
         context: dg.SensorEvaluationContext,
         postgres: PostgresResource,
+        minio: MinioResource,
         kafka: KafkaResource,
     ) -> dg.SkipReason:
         settings = settings_of_this_process()
@@ -83,7 +84,7 @@ def recovery_sensor() -> dg.SensorDefinition:
             if run is not None:
                 context.instance.report_run_failed(run, "its worker gives no sign of life")
         sent = _send_outbox(context, database, kafka)
-        removed = remove_stale_areas(staging_folder(settings), database)
+        removed = _tidy_staging(context, database, minio)
         return dg.SkipReason(
             f"{len(recovery.put_back)} jobs put back, {len(recovery.closed)} closed, "
             f"{len(recovery.dead_runs)} dead runs reported, {sent.events} events and "
@@ -122,6 +123,18 @@ def _send_outbox(
     except TransientError as error:
         context.log.warning("The outbox was not sent: %s", error)
         return PublishReport()
+
+
+def _tidy_staging(
+    context: dg.SensorEvaluationContext, database: Database, minio: MinioResource
+) -> int:
+    """Remove what runs have left staged; an outage of the object store may last."""
+    try:
+        areas = staging_areas(settings_of_this_process(), minio.store())
+        return remove_stale_areas(areas, database)
+    except TransientError as error:
+        context.log.warning("Staged rows were not looked through: %s", error)
+        return 0
 
 
 def _result(

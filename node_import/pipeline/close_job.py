@@ -14,7 +14,7 @@ from node_import.contracts.status_message import ReferenceLists, fit_lists
 from node_import.database import Connection
 from node_import.database.connections import operator_transaction
 from node_import.database.failures import translated_failures
-from node_import.errors import ClaimLost
+from node_import.errors import ClaimLost, TransientError
 from node_import.jobs.closing import close
 from node_import.jobs.ledger import LedgerTotals, ledger_totals
 from node_import.jobs.listing import JobRow, jobs_closed_by
@@ -129,8 +129,15 @@ class _Closing:
         except ClaimLost as error:
             self._run.log.warning("Not closed: %s.", error)
             return
-        folder = self._workshop.staging_folder
-        remove_areas_of(folder, job.claim.job_id, job.claim.attempt)
+        self._remove_staged()
+
+    def _remove_staged(self) -> None:
+        """The job is closed, whatever becomes of what was staged: recovery sweeps later."""
+        claim = self._job.claim
+        try:
+            remove_areas_of(self._workshop.staging_areas, claim.job_id, claim.attempt)
+        except TransientError as error:
+            self._run.log.warning("Job %s: staged rows are left behind: %s", claim.job_id, error)
 
     def _lists(self, ledger: LedgerTotals) -> tuple[ReferenceLists, str | None]:
         """The lists as the message carries them, and where the whole ones are if it cannot."""

@@ -7,14 +7,13 @@ closes the job; a run that dies leaves it behind.
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 from node_import.database import Database
 from node_import.jobs.table import running_jobs
+from node_import.staging.areas import FoundArea, StagingAreas
 
 STALE_SECONDS = 24 * 3600.0
 
@@ -26,15 +25,15 @@ def area_name(job_id: UUID, attempt: int) -> str:
     return f"{job_id}-{attempt}"
 
 
-def remove_areas_of(folder: Path, job_id: UUID, attempt: int) -> None:
+def remove_areas_of(areas: StagingAreas, job_id: UUID, attempt: int) -> None:
     """Remove the areas of this attempt of the job and of those before it."""
-    for path, job, number in _areas(folder, f"{job_id}-*"):
+    for found, job, number in _named(areas, f"{job_id}-"):
         if job == job_id and number <= attempt:
-            shutil.rmtree(path, ignore_errors=True)
+            areas.area(found.name).remove()
 
 
 def remove_stale_areas(
-    folder: Path, database: Database, *, older_than: float = STALE_SECONDS
+    areas: StagingAreas, database: Database, *, older_than: float = STALE_SECONDS
 ) -> int:
     """Remove areas in which nothing was written for so many seconds; how many there were.
 
@@ -42,26 +41,19 @@ def remove_stale_areas(
     there is something to remove.
     """
     latest = time.time() - older_than
-    stale = [(path, job) for path, job, _ in _areas(folder, "*-*") if _written(path) < latest]
+    stale = [(found, job) for found, job, _ in _named(areas) if found.written < latest]
     if not stale:
         return 0
     with database.operator() as conn:
         running = running_jobs(conn)
-    gone = [path for path, job in stale if job not in running]
-    for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
+    gone = [found for found, job in stale if job not in running]
+    for found in gone:
+        areas.area(found.name).remove()
     return len(gone)
 
 
-def _areas(folder: Path, pattern: str) -> Iterator[tuple[Path, UUID, int]]:
-    for path in folder.glob(pattern):
-        if named := _AREA.fullmatch(path.name):
-            yield path, UUID(named["job"]), int(named["attempt"])
-
-
-def _written(path: Path) -> float:
-    """When a file last came into the folder; another sweeper may remove it this moment."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()
+def _named(areas: StagingAreas, prefix: str = "") -> Iterator[tuple[FoundArea, UUID, int]]:
+    """Areas of jobs, each with its job and attempt; whatever else lies there is not ours."""
+    for found in areas.found(prefix):
+        if named := _AREA.fullmatch(found.name):
+            yield found, UUID(named["job"]), int(named["attempt"])

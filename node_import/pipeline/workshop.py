@@ -13,7 +13,8 @@ from node_import.database import Database
 from node_import.objects.store import ObjectStore
 from node_import.parsing.rules import ParseRules
 from node_import.settings import Settings
-from node_import.staging.area import LocalStagingArea, StagingArea
+from node_import.staging.area import StagingArea
+from node_import.staging.areas import LocalStagingAreas, ObjectStagingAreas, StagingAreas
 
 LOGGER = logging.getLogger("node_import.pipeline")
 
@@ -44,12 +45,12 @@ class Workshop:
 
     def staging_area(self, name: str) -> StagingArea:
         """The staging area of that name; it need not exist."""
-        return LocalStagingArea(self.staging_folder / name)
+        return self.staging_areas.area(name)
 
     @property
-    def staging_folder(self) -> Path:
-        """Where staging areas lie on this machine."""
-        return staging_folder(self.settings)
+    def staging_areas(self) -> StagingAreas:
+        """Where staging areas lie in this deployment."""
+        return staging_areas(self.settings, self.store)
 
     @property
     def connections_a_step(self) -> int:
@@ -66,6 +67,8 @@ class Workshop:
         return ParseRules.from_settings(self.settings, default_type)
 
 
-def staging_folder(settings: Settings) -> Path:
-    """Where staging areas lie on this machine."""
-    return settings.staging_dir or Path(tempfile.gettempdir()) / "node-import"
+def staging_areas(settings: Settings, store: ObjectStore) -> StagingAreas:
+    """Where staging areas lie: in `store`, or in a folder of this machine."""
+    if settings.stages_in_objects:
+        return ObjectStagingAreas(store)
+    return LocalStagingAreas(settings.staging_dir or Path(tempfile.gettempdir()) / "node-import")

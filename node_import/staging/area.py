@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -16,8 +16,7 @@ from typing import BinaryIO, Protocol
 class StagingArea(Protocol):
     """Named, write-once files of one job. A name has no slashes."""
 
-    @contextmanager
-    def write(self, name: str) -> Iterator[BinaryIO]:
+    def write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A new file; visible under its name only after the block ends without an error."""
 
     def read(self, name: str, offset: int, length: int) -> bytes:

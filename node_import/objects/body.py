@@ -1,0 +1,33 @@
+"""boto3's streaming body, with our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+
+
+class ObjectBody:
+    """The bytes of one answer; `translated(url)` turns what breaks while they come into ours."""
+
+    def __init__(
+        self,
+        body: StreamingBody,
+        url: str,
+        translated: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._body = body
+        self._url = url
+        self._translated = translated
+
+    def read(self, amount: int) -> bytes:
+        """See `node_import.objects.resuming.Body`."""
+        with self._translated(self._url):
+            return self._body.read(amount)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._body.close()
