@@ -40,7 +40,7 @@ Jobs = Annotated[
 Letters = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[LETTER]...",
+        metavar="LETTER",
         help="topic/partition/offset, as `list` prints it, or a job's id; several allowed.",
         show_default=False,
     ),

@@ -52,6 +52,7 @@ def parse_rate(text: str) -> float:
 def dry_run_replay(request: Request) -> None:
     """Say what would be sent."""
     _, selection, _ = _choose(request)
+    _tell_skipped(selection.by_reason)
     if request.as_json:
         _print_counts(selection, 0, len(selection.skipped))
         return
@@ -59,7 +60,6 @@ def dry_run_replay(request: Request) -> None:
     rows = [(code, count, chosen[code]) for code, count in selection.by_code.items()]
     if rows:
         print_table(("CODE", "LETTERS", "TO REPLAY"), rows)
-    _tell_skipped(selection.by_reason)
     print_text(f"dry run: {len(selection.chosen):,} of {len(selection.matched):,} would be sent")
 
 
@@ -74,13 +74,13 @@ def replay(request: Request, rate: str | None) -> None:
         sending = _Sending(request, reader, selection, standing)
         sending.run(pace)
     replayed = len(sending.replayed)
+    _tell_skipped(selection.by_reason)
     if request.as_json:
         _print_counts(selection, replayed, len(selection.matched) - replayed)
     else:
         rows = Counter(letter.code for letter in sending.replayed).most_common()
         if rows:
             print_table(("CODE", "REPLAYED"), rows)
-        _tell_skipped(selection.by_reason)
         print_text(f"replayed {replayed:,} of {len(selection.matched):,} letters")
     for letter, reason in sending.failed:
         note(f"{letter.name} was not sent: {reason}")

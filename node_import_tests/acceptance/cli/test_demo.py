@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
+from confluent_kafka import Producer
 
 from node_import.stack.layout import DEFAULT_DATA_DIR, Layout
 from node_import.stack.ports import remember_ports
@@ -107,3 +111,67 @@ def test_a_file_that_is_not_there_fails_its_import(demo: Demo) -> None:
     outcome = demo.cli("submit", *TENANT, "--file", url, "--wait", "--json")
     assert outcome.status == 1
     assert outcome.document["status"]["failureCode"] == "FILE_NOT_FOUND"
+
+
+def overwrite(demo: Demo, url: str, content: str) -> None:
+    """Somebody corrects the file where it lies."""
+    variables = demo.cli.document("stack", "env")
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=variables["NODE_IMPORT_S3_ENDPOINT_URL"],
+        aws_access_key_id=variables["NODE_IMPORT_S3_ACCESS_KEY"],
+        aws_secret_access_key=variables["NODE_IMPORT_S3_SECRET_KEY"],
+        region_name=variables["NODE_IMPORT_S3_REGION"],
+    )
+    s3.put_object(Bucket=bucket, Key=key, Body=content.encode())
+    s3.close()
+
+
+def test_a_corrected_file_is_imported_by_a_backfill(demo: Demo) -> None:
+    """The same job, as its second attempt; Dagster knows the backfill, and nobody replays it."""
+    cli = demo.cli
+    (cli.folder / "mistake.csv").write_text("name\nAda\n")
+    submitted = cli("submit", *TENANT, "--file", "mistake.csv", "--wait", "--json").document
+    job = submitted["jobId"]
+    assert submitted["status"]["failureCode"] == "NO_REFERENCE_COLUMN"
+    url = cli.document("jobs", "show", job)["request"]["filePath"]
+    overwrite(demo, url, "id,name\n7,Ada\n")
+
+    launched = cli.document("backfill", "--job", job)
+
+    assert launched["jobs"] == [job]
+    assert launched["partitions"] == [cli.document("jobs", "show", job)["partition_key"]]
+    page = f"{demo.document['webserverUrl']}/runs/b/{launched['backfillId']}"
+    with urllib.request.urlopen(page, timeout=30) as answer:
+        assert answer.status == 200
+    row = cli.document("jobs", "watch", job)
+    assert (row["status"], row["attempt"], row["processed_nodes"]) == ("COMPLETED", 2, 1)
+    [letter] = cli.document("dlq", "list", "--job", job)
+    assert letter["errorCode"] == "NO_REFERENCE_COLUMN"
+    assert cli.document("dlq", "replay", "--job", job)["replayed"] == 0
+
+
+def test_a_message_of_an_unknown_domain_is_replayed_when_there_is_one(demo: Demo) -> None:
+    """From its dead letter to a COMPLETED import."""
+    cli = demo.cli
+    domain_id = "11111111-2222-4333-8444-555555555555"
+    value = {"domainId": domain_id, "groupId": "people", "referenceIds": ["a", "b"]}
+    servers = cli.document("stack", "env")["NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS"]
+    producer = Producer({"bootstrap.servers": servers})
+    producer.produce("late-users", json.dumps(value).encode(), key=b"k")
+    assert producer.flush(20) == 0
+    deadline = time.monotonic() + 120
+    while not (letters := cli.document("dlq", "list", "--domain", "late")):
+        assert time.monotonic() < deadline
+    assert letters[0]["errorCode"] == "UNKNOWN_DOMAIN"
+
+    cli.document("domain", "add", "late", "--id", domain_id)
+    cli.document("group", "add", "late", "people")
+    replayed = cli.document("dlq", "replay", "--domain", "late")
+
+    assert (replayed["replayed"], replayed["byCode"]) == (1, {"UNKNOWN_DOMAIN": 1})
+    while not (jobs := cli.document("jobs", "list", "--domain", "late")):
+        assert time.monotonic() < deadline
+    row = cli.document("jobs", "watch", jobs[0]["id"])
+    assert (row["processed_nodes"], row["message_offset"]) == (2, letters[0]["originalOffset"])

@@ -36,7 +36,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
     """No command is missing."""
     wanted = {"stack up", "stack down", "stack env", "demo", "migrate", "domain add"}
     wanted |= {"domain list", "group add", "submit", "check", "jobs list", "jobs show"}
-    assert wanted | {"jobs watch"} <= set(EVERY_COMMAND)
+    wanted |= {"jobs watch", "dlq list", "dlq show", "dlq replay", "backfill"}
+    assert wanted <= set(EVERY_COMMAND)
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
