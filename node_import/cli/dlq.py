@@ -43,7 +43,10 @@ def list_letters(
     until: Until = None,
     job: Jobs = None,
     waiting: Annotated[
-        bool, typer.Option("--waiting", help="Only those that were not replayed.")
+        bool,
+        typer.Option(
+            "--waiting", help="Only those not replayed, of no job or of one that is still FAILED."
+        ),
     ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most letters to list.", show_default="all")
@@ -58,7 +61,7 @@ def list_letters(
       node-import dlq list --domain acme --since 24h --waiting
       node-import dlq list --code FILE_NOT_FOUND --json
     """
-    from node_import.replaying.standing import replayed_places
+    from node_import.replaying.standing import standing_of
 
     settings = deployment_settings()
     database = deployment_database(settings)
@@ -66,12 +69,12 @@ def list_letters(
     reader = open_reader(settings, wanted)
     letters = [letter for letter in reader.letters() if wanted.matches(letter)]
     with as_operator(database) as conn:
-        replayed = replayed_places(conn, reader.cluster_id, letters)
+        standing = standing_of(conn, reader.cluster_id, letters)
     if waiting:
-        letters = [letter for letter in letters if letter.place not in replayed]
+        letters = [letter for letter in letters if standing.waits(letter)]
     letters.sort(key=lambda letter: (letter.timestamp_ms, letter.offset), reverse=True)
     tell_warnings(reader)
-    documents = [document(letter, letter.place in replayed) for letter in letters[:limit]]
+    documents = [document(letter, letter.place in standing.replayed) for letter in letters[:limit]]
     if as_json:
         print_document(documents)
     elif documents:

@@ -81,7 +81,7 @@ def replay(request: Request, rate: str | None) -> None:
         rows = Counter(letter.code for letter in sending.replayed).most_common()
         if rows:
             print_table(("CODE", "REPLAYED"), rows)
-        print_text(f"replayed {replayed:,} of {len(selection.matched):,} letters")
+        print_text(f"replayed {replayed:,} of {len(selection.matched):,}")
     for letter, reason in sending.failed:
         note(f"{letter.name} was not sent: {reason}")
     if sending.failed:

@@ -89,7 +89,7 @@ def _reason(letter: Letter, newest: Letter, standing: Standing, terms: Terms) ->
         return REPLAYED
     if letter != newest:
         return LATER_LETTER
-    job = standing.jobs.get(letter.info.job_id) if letter.info.job_id else None
+    job = standing.job_of(letter)
     if job is not None and job.at_work:
         return f"its job {job.at_work}"
     if terms.force:
@@ -105,7 +105,7 @@ def _doubt(letter: Letter, standing: Standing, terms: Terms) -> str | None:
     tries = letter.info.attempts or 0
     if tries >= terms.max_attempts:
         return TOO_OFTEN.format(tries=tries, limit=terms.max_attempts)
-    job = standing.jobs.get(letter.info.job_id) if letter.info.job_id else None
+    job = standing.job_of(letter)
     if job is not None and job.outdated:
         return f"its job {job.outdated}"
     newer = standing.outdated.get(letter.place)

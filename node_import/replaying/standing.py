@@ -30,6 +30,15 @@ class Standing:
     jobs: Mapping[UUID, PastJob] = field(default_factory=dict)
     outdated: Mapping[Place, UUID] = field(default_factory=dict)
 
+    def job_of(self, letter: Letter) -> PastJob | None:
+        """The letter's job, if it has one that is still known."""
+        return self.jobs.get(letter.info.job_id) if letter.info.job_id else None
+
+    def waits(self, letter: Letter) -> bool:
+        """Whether nobody has done anything about the letter."""
+        job = self.job_of(letter)
+        return letter.place not in self.replayed and not (job and job.at_work)
+
 
 def standing_of(conn: Connection, cluster_id: str, letters: Collection[Letter]) -> Standing:
     """In three queries. As ni_operator."""
