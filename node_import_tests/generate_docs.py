@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
 
 _HEADINGS = (
-    ("Running imports", (*RunSettings.model_fields, "webserver_")),
+    ("Running imports", (*RunSettings.model_fields, "webserver_", "celery_")),
     ("PostgreSQL", ("postgres_", "statement_timeout", "lock_timeout")),
     ("Kafka", ("kafka_", "request_topic_", "status_", "dlt_suffix", "replay_")),
     ("Object store and folders", ("s3_", "file_roots")),
