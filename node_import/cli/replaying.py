@@ -24,6 +24,7 @@ from node_import.replaying.selection import Selection, Terms, select
 from node_import.replaying.standing import Standing, mark_replayed, replay_turn, standing_of
 from node_import.settings import Settings
 
+MOST_REASONS = 10
 _RATE = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(?:/s)?")
 
 
@@ -157,5 +158,10 @@ def _print_counts(selection: Selection, replayed: int, skipped: int) -> None:
 
 
 def _tell_skipped(by_reason: dict[str, int]) -> None:
-    for reason, count in by_reason.items():
+    """The most frequent reasons; those of outdated files are as many as there are files."""
+    reasons = list(by_reason.items())
+    for reason, count in reasons[:MOST_REASONS]:
         note(f"skipped {count:,}: {reason}")
+    rest = sum(count for _, count in reasons[MOST_REASONS:])
+    if rest:
+        note(f"skipped {rest:,} more, for reasons like these")
