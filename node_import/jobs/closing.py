@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.identity import dead_letter_id, event_id
-from node_import.contracts.status_message import StatusMessage, fit_lists
+from node_import.contracts.status_message import ReferenceLists, StatusMessage, fit_lists
 from node_import.database import Connection
 from node_import.database.connections import operator_transaction
 from node_import.errors import ClaimLost
@@ -69,7 +69,10 @@ def give_up(conn: Connection, job: Job, code: ErrorCode, reason: str) -> None:
         object_version=job.object_version,
         plan_fingerprint=job.plan_fingerprint,
     )
-    if job.kind is JobKind.REFERENCES and not ledger.slices:
+    if ledger.slices:  # which references is not known here, only how many
+        cut = ReferenceLists(success_truncated=True, failed_truncated=True)
+        outcome = replace(outcome, lists=cut)
+    elif job.kind is JobKind.REFERENCES:
         outcome = _nothing_imported(job, outcome)
     _write_end(conn, job, as_the_ledger_says(outcome, ledger))
 

@@ -115,7 +115,9 @@ def test_a_canceled_run_ends_its_jobs(
     row = job_row(database, claim.job_id)
     assert (row["status"], row["failure_code"]) == ("FAILED", "CANCELED")
     assert (row["total_nodes"], row["processed_nodes"], row["inserted_nodes"]) == (5, 5, 4)
-    assert one(database, "SELECT status FROM job_status_event") == {"status": "FAILED"}
+    event = one(database, "SELECT status, success_list, details FROM job_status_event")
+    assert (event["status"], event["success_list"]) == ("FAILED", [])
+    assert event["details"]["successListTruncated"] is True
 
 
 def test_the_last_death_ends_the_job(
