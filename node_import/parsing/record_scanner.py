@@ -104,7 +104,8 @@ class RecordScanner:
 
     def _if_known(self, kind: Kind, limit_end: int) -> Kind | None:
         """`kind`, unless the bytes that could still decide otherwise (CR, LF) are not here yet."""
-        return kind if self._last or len(self._data) >= limit_end + 2 else None
+        behind = self._data[limit_end : limit_end + 2]
+        return kind if self._last or behind not in {b"", b"\r"} else None
 
     def _furthest(self, opening: int, passed: list[int]) -> int:
         """The furthest opening known to follow `opening`; those on the way go to `passed`."""

@@ -98,7 +98,7 @@ class Scan:
         return None
 
     def rejected(self, fault: ErrorCode) -> Record | Broken:
-        if self.broken and self.text_ends() and not self.past_limit():
+        if self.broken and self.text_ends() and not self.surely_too_long():
             return self.unseen()  # it is no fault yet: the rest of the record was never seen
         line = physical_line(self.text, self.start)
         if fault == ErrorCode.MALFORMED_QUOTE and content_length(line) > self.limit:
@@ -118,7 +118,11 @@ class Scan:
         )
 
     def unseen(self) -> Broken:
-        return Broken(self.past_limit())
+        return Broken(self.surely_too_long())
+
+    def surely_too_long(self) -> bool:
+        """More bytes than the limit are here, even if a last CR is half of a line end."""
+        return len(self.text.removesuffix(b"\r")) - self.start > self.limit
 
     def record(self, end: int) -> Record:
         return Record(self.text[self.start : end], end, self.fields, None, self.bare_cr)

@@ -90,7 +90,8 @@ def test_a_long_record_ends_with_its_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"a,b", b"a,b\r", b'"a', b'"a"', b'"a"\r', b'"a\n', b'"a"b', b"x" * 16, b"x" * 17]
+    "data",
+    [b"a,b", b"a,b\r", b'"a', b'"a"', b'"a"\r', b'"a\n', b'"a"b', b"x" * 16, b"x" * 16 + b"\r"],
 )
 def test_undecided_data_waits(data: bytes) -> None:
     """As long as the file may go on, and the limit is not reached, nothing is said."""

@@ -67,6 +67,24 @@ FILES = (
     HostileFile(
         "a break and a bad header quote", member(b'"id"x\n1\n')[:-3], Code.SCHEMA_VIOLATION
     ),
+    HostileFile(
+        "a break a byte behind the header's limit",
+        gzip.compress(b"x" * 9, 0, mtime=0)[:-1],
+        Code.SCHEMA_VIOLATION,
+        rules=replace(ParseRules(), max_header_bytes=8),
+    ),
+    HostileFile(
+        "a break at a CR behind the header's limit",
+        gzip.compress(b"x" * 8 + b"\r", 0, mtime=0)[:-1],
+        BROKEN,
+        rules=replace(ParseRules(), max_header_bytes=8),
+    ),
+    HostileFile(
+        "a break right at the header's limit",
+        gzip.compress(b"x" * 8, 0, mtime=0)[:-1],
+        BROKEN,
+        rules=replace(ParseRules(), max_header_bytes=8),
+    ),
     HostileFile("a break behind empty lines", member(b"\n\n")[:-3], BROKEN),
     HostileFile(
         "a second member that breaks",
