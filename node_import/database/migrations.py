@@ -99,7 +99,9 @@ def _make_roles(conn: psycopg.Connection, roles: Migration, importer_dsn: str) -
 
 def _grant_membership(conn: psycopg.Connection, role: str, member: str) -> None:
     """Not again where it holds: two servers' worth of GRANTs at once disturb each other."""
-    row = conn.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", [member, role]).fetchone()
+    # Since PostgreSQL 16 who makes a role is a member that may grant it, but not SET ROLE to it.
+    kind = "SET" if conn.info.server_version >= 160000 else "MEMBER"
+    row = conn.execute("SELECT pg_has_role(%s, %s, %s)", [member, role, kind]).fetchone()
     if row is None or not row[0]:
         conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(member)))
 
