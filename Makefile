@@ -4,11 +4,13 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+IMAGE ?= node-import:0.1.0
+EXTRAS ?=
 # Definitions are loaded without services: an instance of its own, and addresses nobody connects to.
 WORKSPACE_ENV := DAGSTER_HOME=$$(mktemp -d) NODE_IMPORT_POSTGRES_DSN=postgresql://nobody@localhost/none NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS=localhost:1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-thorough coverage lint format types validate docs wheel clean
+.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-thorough coverage lint format types validate docs wheel image image-try clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}'
@@ -79,6 +81,12 @@ docs: $(VENV)/.dev ## Write the generated parts of the documents anew
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+image: ## Build the container image (needs Docker); EXTRAS=k8s for Kubernetes
+	docker build --file docker/Dockerfile --build-arg EXTRAS=$(EXTRAS) --tag $(IMAGE) .
+
+image-try: ## Run everything in containers, import a file, take it down again (needs Docker Compose)
+	IMAGE=$(IMAGE) docker/try.sh
 
 clean: ## Remove what the tools made (not the embedded stack's data in .node_import)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist build
