@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m node_import_tests.services")
     parser.add_argument("--postgres", type=int, choices=(15, 18), help="only this version")
     options, pytest_arguments = parser.parse_known_args(arguments)
+    # As Ctrl-C does: pytest is ended first, then the services.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     suites = [suite for suite in SUITES if options.postgres in (None, suite.postgres)]
     try:
         _find_programs(suites)

@@ -1,4 +1,4 @@
-"""Two intake processes by mistake, on one database and one cluster: no request is done twice."""
+"""Two processes that read and dispatch, by mistake, on one database and one cluster."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from node_import.stack.environment import settings_environment
 from node_import_tests.services.topics import Topics, wait_until
 from node_import_tests.support.intake_desk import Desk
 from node_import_tests.support.kafka_messages import produce, read_topic
 
-PROGRAM = Path(__file__).with_name("ticking.py")
+ROOT = Path(__file__).parents[2]
+PROGRAM = "node_import_tests.services.ticking"
 REQUESTS = 3_000
 PARTITIONS = 3
 
@@ -27,18 +29,26 @@ class Ticking:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("NODE_IMPORT_")}
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", str(PROGRAM)],
+                [sys.executable, "-W", "error", "-m", PROGRAM],
                 env={**inherited, **settings_environment(desk.settings)},
+                cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
+    def dispatched(self) -> list[str]:
+        """The jobs that its rounds handed over."""
+        return [job for report in self._reports() for job in report["dispatched"]]
+
     def counts(self) -> dict[str, int]:
-        """What its ticks reported, added up; the line that is being written not yet."""
-        lines = self._log.read_text().split("\n")[:-1]
-        reports = [json.loads(line) for line in lines]
-        names = ("ticks", "skipped", "accepted", "rejected", "duplicates")
+        """What its ticks reported, added up."""
+        names = ("ticks", "skipped", "accepted", "rejected", "duplicates", "runs")
+        reports = self._reports()
         return {name: sum(report[name] for report in reports) for name in names}
+
+    def _reports(self) -> list[dict[str, Any]]:
+        """Without the line that is being written."""
+        return [json.loads(line) for line in self._log.read_text().split("\n")[:-1]]
 
     def stop(self) -> None:
         """Let it finish its tick."""
@@ -67,12 +77,14 @@ def test_two_processes_share_the_topics_without_double_work(
     desk: Desk, topics: Topics, tmp_path: Path
 ) -> None:
     """Each message is read by one of them: one job, or one letter, and no known message met again.
+    Each job is handed over by one of them, once.
 
     A lock in PostgreSQL decides whose turn it is.
     """
     topics.create(desk.topic, partitions=PARTITIONS)
     topics.create(desk.dlt)
-    own = desk.settings.model_copy(update={"intake_max_messages": 500})
+    limits = {"intake_max_messages": 500, "group_max_jobs": 50}
+    own = desk.settings.model_copy(update=limits)
     desk = Desk(own, desk.database, desk.tenant, desk.producer)
     both = [Ticking(desk, tmp_path / f"{n}.log") for n in range(2)]
     try:
@@ -90,6 +102,9 @@ def test_two_processes_share_the_topics_without_double_work(
     assert first["rejected"] + second["rejected"] == REQUESTS * PARTITIONS // 10
     assert first["duplicates"] + second["duplicates"] == 0
     assert len(desk.jobs()) == good
+    handed_over = both[0].dispatched() + both[1].dispatched()
+    assert len(handed_over) == len(set(handed_over))
+    assert first["runs"] + second["runs"] == own.max_concurrent_runs
     assert len(read_topic(desk.settings, desk.dlt)) == REQUESTS * PARTITIONS // 10
 
 
