@@ -4,6 +4,9 @@
 -- Temporary tables have no statistics, so no plan here may depend on them: LATERAL with OFFSET 0
 -- (or with a lock) is always a nested loop with an index lookup a row. A hash join would read
 -- the whole of nodes for each slice.
+--
+-- nodes and node_metadata may be partitioned by domain_id (docs/scaling.md): every look into them
+-- names the domain, and a conflict its constraint, whose columns differ between the two forms.
 
 -- name: prepare_connection
 -- synchronous_commit: closing the job makes earlier commits durable. jit: compiling 200 columns
@@ -96,7 +99,8 @@ INSERT INTO locked_nodes (ord, node_id, type)
 SELECT d.ord, n.id, n.type
 FROM (SELECT ord, node_id FROM stored_nodes WHERE differs ORDER BY ord) AS d
 CROSS JOIN LATERAL (
-    SELECT id, type FROM nodes WHERE id = d.node_id FOR NO KEY UPDATE
+    SELECT id, type FROM nodes
+    WHERE id = d.node_id AND domain_id = %(domain_id)s FOR NO KEY UPDATE
 ) AS n;
 
 -- name: copy_values
@@ -111,12 +115,13 @@ WITH written AS (
     LEFT JOIN LATERAL (
         SELECT metadata_value
         FROM node_metadata
-        WHERE node_id = v.node_id AND metadata_key = pair.key
+        WHERE node_id = v.node_id AND metadata_key = pair.key AND domain_id = %(domain_id)s
         OFFSET 0
     ) AS stored ON true
     WHERE NOT v.is_new AND pair.value IS NOT NULL
       AND stored.metadata_value IS DISTINCT FROM pair.value
-    ON CONFLICT (node_id, metadata_key) DO UPDATE SET metadata_value = EXCLUDED.metadata_value
+    ON CONFLICT ON CONSTRAINT node_metadata_pkey
+    DO UPDATE SET metadata_value = EXCLUDED.metadata_value
     RETURNING node_id
 )
 INSERT INTO written_nodes (node_id) SELECT DISTINCT node_id FROM written;
@@ -155,7 +160,7 @@ SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin'
 UPDATE nodes SET
     type = c.type, content_hash = c.content_hash, updated_at = now(), processed = false
 FROM changed_nodes AS c
-WHERE nodes.id = c.node_id;
+WHERE nodes.id = c.node_id AND nodes.domain_id = %(domain_id)s;
 
 -- name: count_slice
 UPDATE import_ledger SET

@@ -142,7 +142,7 @@ class Imports:
             "   FILTER (WHERE m.metadata_key IS NOT NULL), '{}')"
             " FROM nodes n LEFT JOIN node_metadata m"
             "   ON m.node_id = n.id AND m.domain_id = n.domain_id"
-            " WHERE n.group_id = %s GROUP BY n.id",
+            " WHERE n.group_id = %s GROUP BY n.id, n.reference_id, n.type",
             self.tenant(tenant).groups[group],
         )
         return {reference: (node_type, metadata) for reference, node_type, metadata in found}
