@@ -139,6 +139,14 @@ class Settings(RunSettings):
     )
 
     # Dagster
+    celery_broker_url: SecretStr | None = Field(
+        default=None,
+        description="Where the executor `celery` puts steps for its workers.",
+        examples=["redis://redis:6379/0"],
+    )
+    celery_backend_url: SecretStr | None = Field(
+        default=None, description="Where Celery's workers put their answers; unset: the broker."
+    )
     webserver_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/]",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+
 import dagster as dg
 
 from node_import.errors import UsageError
 from node_import.settings import RunSettings
+
+# Where those are made that need a package of their own, imported only when they are asked for.
+_OF_AN_EXTRA = {
+    "celery": "node_import.orchestration.celery_executor",
+    "k8s": "node_import.orchestration.k8s_executor",
+}
 
 
 def executor_of(settings: RunSettings) -> dg.ExecutorDefinition:
     """In process by default: on one machine, parallelism comes from connections inside a step.
 
     Raises:
-        UsageError: an executor that this version does not support.
+        UsageError: the packages for this executor are not installed.
     """
     if settings.executor == "in_process":
         return dg.in_process_executor
@@ -20,6 +28,14 @@ def executor_of(settings: RunSettings) -> dg.ExecutorDefinition:
         # A step costs 2 s of CPU in a fork of a warm process, and 5 s in a new one.
         config = {"max_concurrent": settings.load_connections, "start_method": {"forkserver": {}}}
         return dg.multiprocess_executor.configured(config, name="multiprocess")
-    # Their steps run on machines that share no disk, and staged rows lie on a disk so far.
-    message = f"NODE_IMPORT_EXECUTOR={settings.executor} is not supported by this version"
-    raise UsageError(f"{message}; use in_process or multiprocess")
+    return _of_an_extra(settings.executor)
+
+
+def _of_an_extra(name: str) -> dg.ExecutorDefinition:
+    try:
+        module = importlib.import_module(_OF_AN_EXTRA[name])
+    except ModuleNotFoundError as error:
+        message = f"NODE_IMPORT_EXECUTOR={name} needs the package {error.name}"
+        raise UsageError(f"{message}: pip install 'node-import[{name}]'") from None
+    executor: dg.ExecutorDefinition = module.executor
+    return executor

@@ -80,9 +80,9 @@ class Topics:
         return AdminClient(self._config).list_topics(timeout=TIMEOUT).topics
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
     """Look until it is so."""
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import dagster as dg
 import pytest
 
@@ -10,7 +12,7 @@ from node_import.orchestration.dagster_runs import PARTITION_TAG
 from node_import.orchestration.executors import executor_of
 from node_import.orchestration.job import JOB_NAME, import_job
 from node_import.orchestration.partitions import PARTITIONS_NAME
-from node_import.settings import RunSettings, load_run_settings
+from node_import.settings import RunSettings, Settings, load_run_settings
 from node_import.staging import plan
 from node_import_tests.support.deployment import Deployment, resources
 
@@ -56,8 +58,33 @@ def test_multiprocess_gives_the_same(
     assert sorted(answers[0]["successList"]) == sorted(answers[1]["successList"])
 
 
-@pytest.mark.parametrize("name", ["k8s", "celery"])
-def test_an_executor_of_a_later_version(name: str) -> None:
-    """It is refused in a line that says which ones there are."""
-    with pytest.raises(UsageError, match=f"{name} is not supported.*in_process or multiprocess"):
+@pytest.mark.parametrize("name", ["in_process", "multiprocess", "celery", "k8s"])
+def test_each_executor_has_the_name_of_its_setting(name: str) -> None:
+    """It is known by it in Dagster's UI, and takes no connection from run configuration."""
+    executor = executor_of(RunSettings(executor=name))
+    assert executor.name == name
+    schema = str(executor.config_schema.as_field())
+    assert not any(word in schema for word in ("broker", "backend"))
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("celery", "dagster_celery"), ("k8s", "dagster_k8s")]
+)
+def test_an_executor_whose_packages_are_missing(
+    name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that says how to install them."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"node_import.orchestration.{name}_executor", raising=False)
+    for module in [module for module in sys.modules if module.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(UsageError, match=rf"pip install 'node-import\[{name}\]'"):
         executor_of(RunSettings(executor=name))
+
+
+def test_celery_without_a_broker(settings: Settings) -> None:
+    """The missing setting is named."""
+    from node_import.orchestration.celery_executor import CelerySteps
+
+    with pytest.raises(UsageError, match="NODE_IMPORT_CELERY_BROKER_URL"):
+        CelerySteps(settings)

@@ -1,0 +1,293 @@
+"""One import over several machines: Celery with Redis, workers that share no disk."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import dagster as dg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
+
+from node_import.database import Database
+from node_import.jobs.dispatch import Dispatch
+from node_import.jobs.recovery import recover
+from node_import.orchestration.dagster_runs import DagsterRuns
+from node_import.orchestration.job import JOB_NAME
+from node_import.orchestration.partitions import PARTITIONS_NAME
+from node_import.settings import Settings
+from node_import.stack.environment import settings_environment
+from node_import_tests.services.machines import Machine
+from node_import_tests.services.redis import redis_server
+from node_import_tests.services.topics import wait_until
+from node_import_tests.support.databases import DatabaseFactory, TestDatabase
+from node_import_tests.support.deployment import Deployment, open_deployment
+from node_import_tests.support.tenants import make_tenant, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PATIENCE = 180.0  # seconds
+EXPIRY = 10.0  # seconds without a sign of life, after which a run is dead
+ROWS = 150_000
+# Plain text under this name is planned as six times its size: several batches of a small file.
+NAME = "users.csv.gz"
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Broker and backend."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@dataclass
+class Cluster:
+    """A deployment whose runs are executed by Celery's workers, each on a machine of its own."""
+
+    deployment: Deployment
+    folder: Path
+    instance_url: str
+    running: ExitStack
+
+    def machine(self, name: str) -> Machine:
+        """A new machine; whatever still runs on it is killed at the end of the test."""
+        settings = settings_environment(self.deployment.settings)
+        made = Machine(self.folder / name, {**settings, "DAGSTER_POSTGRES_URL": self.instance_url})
+        self.running.callback(self._end, made)
+        return made
+
+    def worker(self, name: str) -> Machine:
+        """A machine with a worker that is ready."""
+        made = self.machine(name)
+        made.start_worker(name)
+        wait_until(lambda: " ready." in made.log(), PATIENCE)
+        return made
+
+    def next_due(self) -> Dispatch:
+        """What the request sensor hands over next; after a death there is a pause."""
+        found: list[Dispatch] = []
+        wait_until(lambda: bool(found) or bool(found.extend(self.deployment.dispatch())), PATIENCE)
+        [due] = found
+        self.deployment.instance.add_dynamic_partitions(PARTITIONS_NAME, [due.partition_key])
+        return due
+
+    def run(self, name: str = "run") -> Machine:
+        """The machine of a run that has begun."""
+        made = self.machine(name)
+        made.start_run(self.next_due())
+        return made
+
+    def executed_by(self, run_id: str) -> dict[str, str]:
+        """The worker of each step that was begun."""
+        found = {}
+        for entry in self.deployment.instance.all_logs(run_id):
+            event = entry.dagster_event
+            if event is None or event.step_key is None or not event.is_engine_event:
+                continue
+            worker = event.engine_event_data.metadata.get("Celery worker")
+            if worker is not None:
+                found[event.step_key] = str(worker.value).partition("@")[0]
+        return found
+
+    def recover(self) -> int:
+        """One tick of the recovery sensor: how many jobs went back into the queue."""
+        instance = self.deployment.instance
+        runs = DagsterRuns(instance, JOB_NAME)
+        found = recover(self.deployment.tenant.database, self.deployment.settings, runs)
+        for run_id in found.dead_runs:
+            run = instance.get_run_by_id(run_id)
+            assert run is not None
+            instance.report_run_failed(run, "its worker gives no sign of life")
+        return len(found.put_back)
+
+    def run_ids(self) -> list[str]:
+        """All runs, the newest first."""
+        return [run.run_id for run in self.deployment.instance.get_runs()]
+
+    @staticmethod
+    def _end(machine: Machine) -> None:
+        if machine.process is not None:
+            with suppress(ProcessLookupError):
+                machine.end()
+            machine.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def cluster(
+    settings: Settings,
+    database: TestDatabase,
+    database_factory: DatabaseFactory,
+    s3_client: S3Client,
+    unique_name: Callable[[str], str],
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Cluster]:
+    """A tenant, Dagster's storage in PostgreSQL, and no worker yet."""
+    tenant = make_tenant(Database.from_settings(settings), database, unique_name("acme"))
+    with ExitStack() as stack:
+        storage = stack.enter_context(database_factory.database())
+        instance_url = as_url(storage.admin_dsn)
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", instance_url)
+        own = Machine(tmp_path / "test", {})
+        instance = dg.DagsterInstance.from_config(str(own.folder / "dagster"))
+        stack.enter_context(instance)
+        deployment = stack.enter_context(
+            open_deployment(settings, database, tenant, instance, s3_client)
+        )
+        deployment.configure(
+            executor="celery",
+            celery_broker_url=SecretStr(redis_url),
+            heartbeat_seconds=1.0,
+            heartbeat_expiry=EXPIRY,
+        )
+        running = stack.enter_context(ExitStack())
+        yield Cluster(deployment, tmp_path, instance_url, running)
+
+
+def as_url(dsn: str) -> str:
+    """The form that SQLAlchemy takes."""
+    parts = conninfo_to_dict(dsn)
+    login = f"{parts['user']}:{quote(str(parts.get('password', '')))}"
+    return f"postgresql://{login}@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+
+@pytest.fixture(scope="module")
+def content() -> str:
+    """A file of four batches and sixteen slices; some rows are bad, some come twice."""
+    lines = [f"u-{n % (ROWS - 500)},name {n},{n % 97},{'x' * 60}" for n in range(ROWS)]
+    return "\n".join(["id,name,shard,filling", *lines, "bad,row", ""])
+
+
+def loading_steps(cluster: Cluster) -> set[str]:
+    """The workers that have begun to load a batch of the newest run."""
+    run_ids = cluster.run_ids()
+    if not run_ids:
+        return set()
+    begun = cluster.executed_by(run_ids[0])
+    return {worker for step, worker in begun.items() if step.startswith("load_batch")}
+
+
+def test_the_rows_are_those_of_one_process(cluster: Cluster, content: str) -> None:
+    """Both workers executed steps, all went through the services, and no disk holds anything."""
+    deployment = cluster.deployment
+    deployment.configure(executor="in_process")
+    alone = deployment.import_file(content, NAME)
+    deployment.configure(executor="celery")
+
+    workers = {name: cluster.worker(name) for name in ("one", "two")}
+    job_id = deployment.ask_for_file(deployment.upload(content, NAME), "h")
+    run = cluster.run()
+    assert run.wait(PATIENCE) != 0  # red: rows were rejected
+
+    steps = cluster.executed_by(cluster.run_ids()[0])
+    assert len([step for step in steps if step.startswith("load_batch")]) >= 4
+    assert set(steps.values()) == set(workers)
+    here, there = deployment.row(alone), deployment.row(job_id)
+    counts = [name for name in here if name.endswith("_nodes")]
+    assert [there[name] for name in counts] == [here[name] for name in counts]
+    assert there["failure_code"] == here["failure_code"] == "ROWS_REJECTED"
+    assert there["inserted_nodes"] == ROWS - 500
+    assert deployment.nodes("h") == deployment.nodes("g")
+    [one], [other] = deployment.answers(alone), deployment.answers(job_id)
+    names = ("status", "processed", "total", "failedList")
+    assert {name: one.value[name] for name in names} == {name: other.value[name] for name in names}
+
+    listed = deployment.s3.list_objects_v2(Bucket=deployment.settings.s3_bucket)
+    keys = {found["Key"].partition("/")[0] for found in listed["Contents"]}
+    assert "step-outputs" in keys
+    assert "staging" not in keys  # it was, until the job was closed
+    for machine in (run, *workers.values()):
+        assert machine.files() == []
+
+
+def test_no_secret_is_in_what_dagster_keeps(cluster: Cluster) -> None:
+    """Neither the broker's password nor the object store's is in runs or events."""
+    deployment = cluster.deployment
+    cluster.worker("one")
+    deployment.ask_for_file(deployment.upload("id\nu-1\n"))
+    run = cluster.run()
+    assert run.wait(PATIENCE) == 0, run.log()
+    settings = deployment.settings
+    assert settings.celery_broker_url is not None
+    assert settings.s3_secret_key is not None
+    broker = settings.celery_broker_url.get_secret_value()
+    secrets = (broker, broker.split(":")[2].partition("@")[0])
+    kept = [repr(deployment.instance.get_runs())]
+    kept += [repr(entry) for entry in deployment.instance.all_logs(cluster.run_ids()[0])]
+    snapshot = deployment.instance.get_runs()[0].job_snapshot_id
+    assert snapshot is not None
+    kept.append(repr(deployment.instance.get_job_snapshot(snapshot)))
+    for secret in (*secrets, settings.s3_secret_key.get_secret_value()):
+        assert not any(secret in text for text in kept)
+
+
+def test_a_worker_that_is_killed_in_the_middle(cluster: Cluster, content: str) -> None:
+    """Its run falls silent and ends, the job goes back, and the next run completes it."""
+    deployment = cluster.deployment
+    victim, heir = cluster.worker("victim"), cluster.worker("heir")
+    good = content.removesuffix("bad,row\n")
+    job_id = deployment.ask_for_file(deployment.upload(good, NAME))
+    with deployment.database.connect() as conn, conn.transaction():
+        conn.execute("LOCK TABLE nodes IN EXCLUSIVE MODE")  # nothing is loaded before the kill
+        run = cluster.run()
+        wait_until(lambda: loading_steps(cluster) == {"victim", "heir"}, PATIENCE)
+        victim.end()
+    wait_until(lambda: cluster.recover() == 1, PATIENCE)
+
+    assert run.wait(60) != 0
+    said = [entry.dagster_event for entry in deployment.instance.all_logs(cluster.run_ids()[0])]
+    assert any("no sign of life" in (event.message or "") for event in said if event)
+    loaded_before = rows(deployment.database, "SELECT count(*) FROM import_ledger")[0][0]
+    assert 0 < loaded_before < 16
+    again = cluster.run("again")
+    assert again.wait(PATIENCE) == 0, again.log()
+    row = deployment.row(job_id)
+    assert (row["status"], row["attempt"], row["inserted_nodes"]) == ("COMPLETED", 2, ROWS - 500)
+    assert len(deployment.nodes()) == ROWS - 500
+    assert [answer.value["status"] for answer in deployment.answers(job_id)] == ["COMPLETED"]
+    assert heir.files() == []
+
+
+def test_a_run_that_waits_for_workers_is_not_dead(cluster: Cluster) -> None:
+    """All workers are busy or away, for longer than a silent run may live."""
+    deployment = cluster.deployment
+    job_id = deployment.ask_for_file(deployment.upload("id\nu-1\n"))
+    run = cluster.run()
+    wait_until(lambda: bool(cluster.run_ids()), PATIENCE)
+    runs = DagsterRuns(deployment.instance, JOB_NAME)
+    wait_until(lambda: bool(runs.started_before(1.5 * EXPIRY)), PATIENCE)
+    assert cluster.recover() == 0
+    assert deployment.row(job_id)["status"] == "PENDING"
+    cluster.worker("late")
+    assert run.wait(PATIENCE) == 0, run.log()
+    assert deployment.row(job_id)["status"] == "COMPLETED"
+
+
+def test_a_canceled_run_stops_its_workers(cluster: Cluster, content: str) -> None:
+    """The step in hand is ended, not only those that wait; what it was at is rolled back."""
+    deployment = cluster.deployment
+    worker = cluster.worker("one")
+    deployment.ask_for_file(deployment.upload(content, NAME))
+    with deployment.database.connect() as conn, conn.transaction():
+        conn.execute("LOCK TABLE nodes IN EXCLUSIVE MODE")
+        run = cluster.run()
+        wait_until(lambda: loading_steps(cluster) == {"one"}, PATIENCE)
+        run.end(signal.SIGINT)
+        run.wait(60)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        waiting += " AND wait_event_type = 'Lock'"
+        wait_until(lambda: conn.execute(waiting).fetchone() == (0,), 60)
+    assert rows(deployment.database, "SELECT count(*) FROM nodes") == [(0,)]
+    deployment.ask_for_references(["u-1"], "h")
+    again = cluster.run("again")
+    assert again.wait(PATIENCE) == 0, again.log()
+    assert worker.process is not None
+    assert worker.process.poll() is None
