@@ -26,7 +26,7 @@ _HEADINGS = (
     ("PostgreSQL", ("postgres_", "statement_timeout", "lock_timeout")),
     ("Kafka", ("kafka_", "request_topic_", "status_", "dlt_suffix", "replay_")),
     ("Object store and folders", ("s3_", "file_roots")),
-    ("Reading files", ("reference_columns", "max_", "block_", "staging_")),
+    ("Reading files", ("reference_columns", "max_", "block_", "staging")),
     ("Further settings", ("",)),
 )
 _UNITS = ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
