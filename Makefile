@@ -40,8 +40,8 @@ up: $(VENV)/.embedded ## Run the embedded stack in the foreground until Ctrl-C
 down: $(VENV)/.embedded ## Stop the embedded stack that `make demo` left up
 	$(BIN)/node-import stack down
 
-test: $(VENV)/.dev ## All tests: unit, integration, acceptance
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev ## All tests: unit, integration, acceptance, the quick ones first
+	$(BIN)/python -m pytest node_import_tests/unit node_import_tests/integration node_import_tests/acceptance
 
 test-unit: $(VENV)/.dev ## Pure tests, in seconds
 	$(BIN)/python -m pytest node_import_tests/unit
@@ -59,7 +59,7 @@ test-thorough: $(VENV)/.dev ## Unit and property tests with thousands of example
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest node_import_tests/unit node_import_tests/integration/loading --timeout 3600
 
 coverage: $(VENV)/.dev ## All tests, with a report of what they do not reach
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest node_import_tests/unit node_import_tests/integration node_import_tests/acceptance
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 

@@ -1,4 +1,4 @@
-"""Every setting: typed, documented, validated once. The README's table is made from this file.
+"""Every setting: typed, documented, validated once. docs/settings.md is made from this file.
 
 Settings come from environment variables `NODE_IMPORT_…`, from a `.env` file in the working
 directory, and from files named after the variables in `NODE_IMPORT_SECRETS_DIR`. Lists are
