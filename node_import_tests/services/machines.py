@@ -46,7 +46,8 @@ class Machine:
         self._log = folder / "log"
         for name in ("dagster", "tmp", "home"):
             (folder / name).mkdir(parents=True)
-        (folder / "dagster" / "dagster.yaml").write_text(INSTANCE)
+        self.dagster_home = folder / "dagster"
+        (self.dagster_home / "dagster.yaml").write_text(INSTANCE)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *command: str, **variables: str) -> None:
@@ -55,7 +56,7 @@ class Machine:
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
-            "DAGSTER_HOME": str(self.folder / "dagster"),
+            "DAGSTER_HOME": str(self.dagster_home),
             "NODE_IMPORT_STAGING_DIR": str(self.staging),
         }
         with self._log.open("ab") as output:

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-import dagster as dg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from node_import.database import Database
-from node_import.jobs.dispatch import Dispatch
-from node_import.jobs.recovery import recover
 from node_import.orchestration.dagster_runs import DagsterRuns
 from node_import.orchestration.job import JOB_NAME
-from node_import.orchestration.partitions import PARTITIONS_NAME
 from node_import.settings import Settings
-from node_import.stack.environment import settings_environment
-from node_import_tests.services.machines import Machine
+from node_import_tests.services.cluster import (
+    PATIENCE,
+    Cluster,
+    open_cluster,
+    waiting_for_locks,
+)
 from node_import_tests.services.redis import redis_server
 from node_import_tests.services.topics import wait_until
 from node_import_tests.support.databases import DatabaseFactory, TestDatabase
-from node_import_tests.support.deployment import Deployment, open_deployment
 from node_import_tests.support.tenants import make_tenant, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PATIENCE = 180.0  # seconds
 EXPIRY = 10.0  # seconds without a sign of life, after which a run is dead
 ROWS = 150_000
 # Plain text under this name is planned as six times its size: several batches of a small file.
@@ -47,78 +41,6 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@dataclass
-class Cluster:
-    """A deployment whose runs are executed by Celery's workers, each on a machine of its own."""
-
-    deployment: Deployment
-    folder: Path
-    instance_url: str
-    running: ExitStack
-
-    def machine(self, name: str) -> Machine:
-        """A new machine; whatever still runs on it is killed at the end of the test."""
-        settings = settings_environment(self.deployment.settings)
-        made = Machine(self.folder / name, {**settings, "DAGSTER_POSTGRES_URL": self.instance_url})
-        self.running.callback(self._end, made)
-        return made
-
-    def worker(self, name: str) -> Machine:
-        """A machine with a worker that is ready."""
-        made = self.machine(name)
-        made.start_worker(name)
-        wait_until(lambda: " ready." in made.log(), PATIENCE)
-        return made
-
-    def next_due(self) -> Dispatch:
-        """What the request sensor hands over next; after a death there is a pause."""
-        found: list[Dispatch] = []
-        wait_until(lambda: bool(found) or bool(found.extend(self.deployment.dispatch())), PATIENCE)
-        [due] = found
-        self.deployment.instance.add_dynamic_partitions(PARTITIONS_NAME, [due.partition_key])
-        return due
-
-    def run(self, name: str = "run") -> Machine:
-        """The machine of a run that has begun."""
-        made = self.machine(name)
-        made.start_run(self.next_due())
-        return made
-
-    def executed_by(self, run_id: str) -> dict[str, str]:
-        """The worker of each step that was begun."""
-        found = {}
-        for entry in self.deployment.instance.all_logs(run_id):
-            event = entry.dagster_event
-            if event is None or event.step_key is None or not event.is_engine_event:
-                continue
-            worker = event.engine_event_data.metadata.get("Celery worker")
-            if worker is not None:
-                found[event.step_key] = str(worker.value).partition("@")[0]
-        return found
-
-    def recover(self) -> int:
-        """One tick of the recovery sensor: how many jobs went back into the queue."""
-        instance = self.deployment.instance
-        runs = DagsterRuns(instance, JOB_NAME)
-        found = recover(self.deployment.tenant.database, self.deployment.settings, runs)
-        for run_id in found.dead_runs:
-            run = instance.get_run_by_id(run_id)
-            assert run is not None
-            instance.report_run_failed(run, "its worker gives no sign of life")
-        return len(found.put_back)
-
-    def run_ids(self) -> list[str]:
-        """All runs, the newest first."""
-        return [run.run_id for run in self.deployment.instance.get_runs()]
-
-    @staticmethod
-    def _end(machine: Machine) -> None:
-        if machine.process is not None:
-            with suppress(ProcessLookupError):
-                machine.end()
-            machine.process.wait(PATIENCE)
-
-
 @pytest.fixture
 def cluster(
     settings: Settings,
@@ -128,35 +50,22 @@ def cluster(
     unique_name: Callable[[str], str],
     redis_url: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cluster]:
     """A tenant, Dagster's storage in PostgreSQL, and no worker yet."""
-    tenant = make_tenant(Database.from_settings(settings), database, unique_name("acme"))
-    with ExitStack() as stack:
-        storage = stack.enter_context(database_factory.database())
-        instance_url = as_url(storage.admin_dsn)
-        monkeypatch.setenv("DAGSTER_POSTGRES_URL", instance_url)
-        own = Machine(tmp_path / "test", {})
-        instance = dg.DagsterInstance.from_config(str(own.folder / "dagster"))
-        stack.enter_context(instance)
-        deployment = stack.enter_context(
-            open_deployment(settings, database, tenant, instance, s3_client)
-        )
-        deployment.configure(
-            executor="celery",
-            celery_broker_url=SecretStr(redis_url),
-            heartbeat_seconds=1.0,
-            heartbeat_expiry=EXPIRY,
-        )
-        running = stack.enter_context(ExitStack())
-        yield Cluster(deployment, tmp_path, instance_url, running)
-
-
-def as_url(dsn: str) -> str:
-    """The form that SQLAlchemy takes."""
-    parts = conninfo_to_dict(dsn)
-    login = f"{parts['user']}:{quote(str(parts.get('password', '')))}"
-    return f"postgresql://{login}@{parts['host']}:{parts['port']}/{parts['dbname']}"
+    own = settings.model_copy(
+        update={
+            "executor": "celery",
+            "celery_broker_url": SecretStr(redis_url),
+            "heartbeat_seconds": 1.0,
+            "heartbeat_expiry": EXPIRY,
+        }
+    )
+    tenant = make_tenant(Database.from_settings(own), database, unique_name("acme"))
+    with (
+        database_factory.database() as storage,
+        open_cluster(own, database, tenant, storage, s3_client, tmp_path) as made,
+    ):
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -280,11 +189,10 @@ def test_a_canceled_run_stops_its_workers(cluster: Cluster, content: str) -> Non
         conn.execute("LOCK TABLE nodes IN EXCLUSIVE MODE")
         run = cluster.run()
         wait_until(lambda: loading_steps(cluster) == {"one"}, PATIENCE)
+        wait_until(lambda: waiting_for_locks(deployment.database) > 0, PATIENCE)
         run.end(signal.SIGINT)
         run.wait(60)
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        waiting += " AND wait_event_type = 'Lock'"
-        wait_until(lambda: conn.execute(waiting).fetchone() == (0,), 60)
+        wait_until(lambda: waiting_for_locks(deployment.database) == 0, 60)
     assert rows(deployment.database, "SELECT count(*) FROM nodes") == [(0,)]
     deployment.ask_for_references(["u-1"], "h")
     again = cluster.run("again")
