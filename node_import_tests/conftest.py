@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -16,6 +17,11 @@ from node_import_tests.support.services import TestServices, running_services
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# A shell starts a background job (`make test &`) with Ctrl-C ignored. Dagster gives SIGTERM the
+# same meaning in this process, and every process that a test starts would inherit both.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -157,7 +157,10 @@ def test_leftovers_of_a_dead_stack_are_ended(tmp_path: Path) -> None:
         stranger = ProcessId(other.pid, ProcessId.of(other.pid).started - 60)
         children = {"webserver": ProcessId.of(left.pid), "daemon": stranger}
         StackState(tmp_path, stranger, "ready", children=children).write(layout)
-        Supervisor(tmp_path)._end_leftovers()
-        assert left.wait() == -signal.SIGTERM
-        assert other.poll() is None
-        other.kill()
+        try:
+            Supervisor(tmp_path)._end_leftovers()
+            assert left.wait() == -signal.SIGTERM
+            assert other.poll() is None
+        finally:
+            left.kill()
+            other.kill()
