@@ -38,7 +38,14 @@ class Suite:
 SUITES = (
     Suite(15, (TESTS / "integration", TESTS / "acceptance", TESTS / "services")),
     # `make test` has tried all of it on 18, with the embedded Kafka and S3.
-    Suite(18, (TESTS / "integration/intake", TESTS / "integration/publishing", TESTS / "services")),
+    Suite(
+        18,
+        (
+            TESTS / "integration/intake",
+            TESTS / "services/test_two_intakes.py",
+            TESTS / "services/test_walk.py",
+        ),
+    ),
 )
 
 
