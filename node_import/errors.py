@@ -37,7 +37,11 @@ class PermanentError(NodeImportError):
 
 
 class MessageRejected(PermanentError):
-    """A message that cannot become a job; it goes to the dead-letter topic with this code."""
+    """A message that cannot become a job.
+
+    Never raised, since intake judges without exceptions: its name is what the dead letter's
+    `kafka_dlt-exception-fqcn` says, where Spring Kafka's tools look for a class.
+    """
 
 
 class ClaimLost(Exception):

@@ -20,8 +20,6 @@ from node_import.contracts.topics import dead_letter_topic
 from node_import.kafka import LOGGER
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from node_import.settings import Settings
 
 POLL_SECONDS = 0.25
@@ -61,12 +59,7 @@ class Answers:
     def __enter__(self) -> Answers:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
     def wait_for(

@@ -13,8 +13,6 @@ from node_import.cli.output import progress
 from node_import.errors import TransientError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rich.progress import Progress, TaskID
 
     from node_import.database import Database
@@ -39,12 +37,7 @@ class JobProgress:
             self._bar = self._bars.add_task("waiting to be read", total=None, detail="")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def look(self) -> None:

@@ -109,15 +109,29 @@ def progress() -> Iterator[Progress]:
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """Shows what is done now, on standard error: a spinner on a terminal, elsewhere a line each."""
+def steps() -> Iterator[Callable[[str | None], None]]:
+    """Shows what is done now, on standard error: a spinner on a terminal, elsewhere a line each.
+
+    None takes it away, until the next step.
+    """
     if not sys.stderr.isatty():
-        yield note
+        yield lambda text: note(text) if text else None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status("") as status:
-        yield status.update
+    status = Console(stderr=True).status("")
+
+    def step(text: str | None) -> None:
+        if text is None:
+            status.stop()
+        else:
+            status.update(text)
+            status.start()
+
+    try:
+        yield step
+    finally:
+        status.stop()
 
 
 def _cell(value: object) -> str:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from node_import.cli.command_group import command_group
-from node_import.cli.output import AsJson, note, print_document, print_table, print_text
+from node_import.cli.output import AsJson, note, print_document, print_table, print_text, steps
 
 if TYPE_CHECKING:
     from node_import.stack.state import StackState
@@ -89,7 +86,7 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from node_import.stack.state import running_stack
 
     folder = data_dir_layout(data_dir).root
-    with _steps() as step:
+    with steps() as step:
         if running_stack(folder) is not None:
             step("Stopping")
         stopped = stop_stack(folder)
@@ -132,7 +129,7 @@ def _up_in_foreground(folder: Path, port: int | None, *, as_json: bool) -> None:
     from node_import.stack.state import DataDirInUse
     from node_import.stack.supervisor import StackFailed, StopAsked, Supervisor
 
-    with _steps() as step:
+    with steps() as step:
 
         def ready(state: StackState) -> None:
             step(None)
@@ -162,7 +159,7 @@ def _up_in_background(folder: Path, port: int | None, *, as_json: bool) -> None:
     from node_import.stack.background import start_stack_in_background
     from node_import.stack.start_failure import StartFailed
 
-    with _steps() as step:
+    with steps() as step:
         try:
             state = start_stack_in_background(folder, webserver_port=port, on_step=step)
         except StartFailed as error:
@@ -178,7 +175,7 @@ def _already_running(folder: Path, port: int | None, *, as_json: bool) -> None:
     from node_import.stack.start_failure import StartFailed
 
     try:
-        with _steps() as step:
+        with steps() as step:
             step("Waiting for the stack that runs there already")
             state = wait_until_ready(folder)
     except StartFailed as error:
@@ -253,27 +250,3 @@ def _none_runs(folder: Path) -> str:
 def _quoted(value: str) -> str:
     """In single quotes always; one inside ends them, is escaped, and opens them again."""
     return "'" + value.replace("'", "'\\''") + "'"
-
-
-@contextmanager
-def _steps() -> Iterator[Callable[[str | None], None]]:
-    """Shows what is done now: a spinner on a terminal, else a line each; None takes it away."""
-    if not sys.stderr.isatty():
-        yield lambda text: note(text) if text else None
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    status = console.status("")
-
-    def step(text: str | None) -> None:
-        if text is None:
-            status.stop()
-        else:
-            status.update(text)
-            status.start()
-
-    try:
-        yield step
-    finally:
-        status.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from types import TracebackType
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -44,12 +43,7 @@ class RequestConsumer:
     def __enter__(self) -> RequestConsumer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if "_consumer" in self.__dict__:
             self._consumer.close()
 

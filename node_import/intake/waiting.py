@@ -15,7 +15,8 @@ from node_import.intake.survey import Surveyor
 from node_import.intake.tick import request_topics
 from node_import.settings import Settings
 
-# A look costs two requests, which a broker answers in a millisecond or two.
+# A look asks for the ends of partitions and nothing else. What topics there are is asked once a
+# wait: the answer has the whole cluster in it, and a new topic is found by the next tick.
 LOOK_SECONDS = 0.25
 
 
@@ -27,15 +28,14 @@ def wait_for_messages(
     The end is `deadline` (of `time.monotonic`), or that Kafka does not answer, which is for the
     next tick to tell. Holds no lock and no connection to PostgreSQL: another tick may read.
     """
-    surveyor: Surveyor | None = None
-    topics = request_topics(settings)
-    while (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(LOOK_SECONDS, left))
-        try:
-            surveyor = surveyor or Surveyor(settings)
-            latest = surveyor.latest(surveyor.topology(topics).partitions)
-        except TransientError:
-            return False
-        if any(isinstance(end, int) and end != positions.get(p) for p, end in latest.items()):
-            return True
+    surveyor = Surveyor(settings)
+    try:
+        partitions = surveyor.topology(request_topics(settings)).partitions
+        while (left := deadline - time.monotonic()) > 0:
+            latest = surveyor.latest(partitions)
+            if any(isinstance(end, int) and end != positions.get(p) for p, end in latest.items()):
+                return True
+            time.sleep(min(LOOK_SECONDS, left))
+    except TransientError:
+        return False
     return False

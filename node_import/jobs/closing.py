@@ -54,8 +54,8 @@ def close(conn: Connection, claim: Claim, outcome: JobOutcome) -> bool:
 def give_up(conn: Connection, job: Job, code: ErrorCode, reason: str) -> None:
     """FAILED for a job whose run left no outcome; inside the transaction that has locked it.
 
-    A PENDING job passes through RUNNING in the same breath, as an attempt of its own: its run
-    died too early to begin one. What is known of the rows is what the ledger has.
+    For a PENDING job this is an attempt of its own: its run died too early to begin one. What is
+    known of the rows is what the ledger has.
     """
     if job.status is JobStatus.PENDING:
         row = conn.execute(job_statement("begin_attempt"), {"job_id": job.id}).fetchone()

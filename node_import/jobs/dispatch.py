@@ -27,8 +27,6 @@ from node_import.sql import statements
 # 60 s, and the daemon's submission.
 GRACE_SECONDS = 120.0
 
-_ALIVE = frozenset({RunState.LIVE, RunState.CANCELING})
-
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
@@ -79,7 +77,7 @@ def _look_after_handed_over(
     for row in rows:
         job = Job.from_row(row)
         state = states.get(f"{job.partition_key}:{job.dispatch_no}")
-        if state in _ALIVE or (state is None and not row["overdue"]):
+        if state.can_act if state else not row["overdue"]:
             coming.add(row["partition_key"])
         elif state is None:
             never_submitted.append(job.id)

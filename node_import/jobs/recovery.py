@@ -23,8 +23,6 @@ from node_import.sql import statements
 # A run that Dagster does not know (deleted while it ran) is gone when it misses so many beats.
 UNKNOWN_RUN_BEATS = 3
 
-_ALIVE = frozenset({RunState.LIVE, RunState.CANCELING})
-
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
@@ -59,7 +57,7 @@ def recover(database: Database, settings: RunSettings, runs: Runs) -> Recovery:
     for run_id, state in gone.items():
         for job_id, came_back in _release(database, run_id, state, settings.max_attempts):
             (put_back if came_back else closed).append(job_id)
-    still_live = {run_id for run_id, state in gone.items() if state in _ALIVE}
+    still_live = {run_id for run_id, state in gone.items() if state and state.can_act}
     with database.operator() as conn:
         conn.execute(statements("recovery.sql")["forget_heartbeats"])
     return Recovery(tuple(put_back), tuple(closed), frozenset(still_live | silent))
@@ -74,7 +72,7 @@ def _silent(conn: Connection, run_ids: Collection[str], expiry: float) -> set[st
 
 def _is_gone(row: Mapping[str, Any], states: Mapping[str, RunState]) -> bool:
     state = states.get(row["run_id"])
-    if state in _ALIVE:
+    if state and state.can_act:
         return bool(row["expired"])
     return state is not None or bool(row["unknown_expired"])
 

@@ -18,6 +18,11 @@ class RunState(StrEnum):
     OVER = "over"  # succeeded or failed
     CANCELED = "canceled"
 
+    @property
+    def can_act(self) -> bool:
+        """Whether it may still claim, load or close."""
+        return self in {RunState.LIVE, RunState.CANCELING}
+
 
 class Runs(Protocol):
     """The runs of the import job. A run that Dagster does not know is left out of an answer."""

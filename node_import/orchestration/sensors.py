@@ -26,6 +26,9 @@ from node_import.settings import RunSettings, settings_of_this_process
 
 RECOVERY_INTERVAL_SECONDS = 10
 
+# What is looked for is a day old at least, and to look means to list a folder or a bucket.
+TIDY_INTERVAL_SECONDS = 3600.0
+
 
 def request_sensor(job: dg.JobDefinition, settings: RunSettings) -> dg.SensorDefinition:
     """The sensor that reads requests from Kafka and dispatches the job table."""
@@ -128,13 +131,21 @@ def _send_outbox(
 def _tidy_staging(
     context: dg.SensorEvaluationContext, database: Database, minio: MinioResource
 ) -> int:
-    """Remove what runs have left staged; an outage of the object store may last."""
+    """Remove what runs have left staged, once an hour; the cursor says when it was last done.
+
+    An outage of the object store may last: the next tick tries again.
+    """
+    now = time.time()
+    if now - float(context.cursor or 0) < TIDY_INTERVAL_SECONDS:
+        return 0
     try:
         areas = staging_areas(settings_of_this_process(), minio.store())
-        return remove_stale_areas(areas, database)
+        removed = remove_stale_areas(areas, database)
     except TransientError as error:
         context.log.warning("Staged rows were not looked through: %s", error)
         return 0
+    context.update_cursor(str(now))
+    return removed
 
 
 def _result(

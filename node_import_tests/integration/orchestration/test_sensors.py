@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -160,6 +161,29 @@ def test_recovery_sends_puts_back_and_tidies(deployment: Deployment, topic: str)
     assert deployment.row(lost)["status"] == "PENDING"
     assert len(deployment.answers(done)) == 2
     assert deployment.staged() == sorted(names[1:])
+
+
+def test_staged_rows_are_looked_through_once_an_hour(deployment: Deployment) -> None:
+    """A tick within the hour leaves the staging folder alone, one after it looks again."""
+    folder = deployment.settings.staging_dir
+    assert folder is not None
+    left = folder / area_name(uuid4(), 1)
+
+    def tick_with(cursor: str | None) -> str | None:
+        left.mkdir(parents=True, exist_ok=True)
+        os.utime(left, (time.time() - 2 * 86_400,) * 2)
+        context = dg.build_sensor_context(
+            instance=deployment.instance, resources=resources(), cursor=cursor
+        )
+        recovery_sensor()(context)
+        return context.cursor
+
+    cursor = tick_with(None)
+    assert not left.exists()
+    assert tick_with(cursor) == cursor
+    assert left.exists()
+    tick_with(str(time.time() - 3_700))
+    assert not left.exists()
 
 
 def test_recovery_goes_on_without_kafka(
