@@ -16,6 +16,7 @@ from node_import.errors import UsageError
 # initdb looks its own name up, so a bare number that /etc/passwd does not know is no use.
 CANDIDATES = ("postgres", "nobody")
 CAP_DAC_OVERRIDE = 1 << 1
+CAP_SETPCAP = 1 << 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,19 @@ class Account:
     def command(self, argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         """How to run `argv` as this account: the command, and arguments for `Popen`.
 
-        Root's folders are often closed to others (/root is 0700, and a virtual environment or a
-        data directory may lie in it), so on Linux the account keeps the right to pass through
-        them. Elsewhere the folders have to be open.
+        Root's folders are often closed to others (/root is 0700, and so is what `mktemp -d`
+        makes; a virtual environment or a data directory may lie in it), so on Linux the account
+        keeps the right to pass through them. PostgreSQL looks for its own programs by access(2),
+        which leaves the right out for who is not root, unless the security bit
+        `no_setuid_fixup` is set. Elsewhere the folders have to be open.
         """
         setpriv = shutil.which("setpriv")
         if sys.platform != "linux" or setpriv is None:
             return list(argv), {"user": self.uid, "group": self.gid, "extra_groups": []}
         ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         capabilities = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        if _holds(CAP_SETPCAP):
+            capabilities.insert(0, "--securebits=+no_setuid_fixup")
         return [setpriv, *ids, *capabilities, "--", *argv], {}
 
     def take(self, folder: Path) -> None:
@@ -56,7 +61,7 @@ def database_account() -> Account | None:
     """
     if os.geteuid() != 0:
         return None
-    if sys.platform == "linux" and not _may_pass_everywhere():
+    if sys.platform == "linux" and not _holds(CAP_DAC_OVERRIDE):
         message = "root lacks CAP_DAC_OVERRIDE here and cannot look after files of PostgreSQL's"
         raise UsageError(message + " account; run this as another user")
     for name in CANDIDATES:
@@ -69,11 +74,11 @@ def database_account() -> Account | None:
     raise UsageError(message + "; run this as another user")
 
 
-def _may_pass_everywhere() -> bool:
-    """Whether this process holds CAP_DAC_OVERRIDE (a container may have taken it away)."""
+def _holds(capability: int) -> bool:
+    """Whether this process has the capability (a container may have taken it away)."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return False
     permitted = next(line for line in status.splitlines() if line.startswith("CapPrm:"))
-    return bool(int(permitted.split()[1], 16) & CAP_DAC_OVERRIDE)
+    return bool(int(permitted.split()[1], 16) & capability)
