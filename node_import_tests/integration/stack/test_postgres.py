@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +15,7 @@ import psycopg
 import pytest
 
 from node_import.errors import UsageError
+from node_import.stack.account import database_account
 from node_import.stack.child import Guardian
 from node_import.stack.credentials import stored_credentials
 from node_import.stack.layout import Layout
@@ -126,3 +129,17 @@ def test_cluster_of_another_version_is_refused(tmp_path: Path) -> None:
         running_server(tmp_path),
     ):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders that its server cannot enter")
+def test_programs_behind_a_closed_folder_are_found(tmp_path: Path) -> None:
+    """The server's account sees programs in a folder of root's alone, by access(2) as well."""
+    account = database_account()
+    assert account is not None
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.touch(mode=0o755)
+    look = "import os, sys; sys.exit(not os.access(sys.argv[1], os.X_OK))"
+    command, arguments = account.command([sys.executable, "-c", look, str(program)])
+    assert subprocess.run(command, **arguments, check=False).returncode == 0
