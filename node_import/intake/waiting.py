@@ -6,6 +6,7 @@ Dagster's daemon begins ticks on a grid of 5 s, which is hard-coded there, so a 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -15,9 +16,10 @@ from node_import.intake.survey import Surveyor
 from node_import.intake.tick import request_topics
 from node_import.settings import Settings
 
-# A look asks for the ends of partitions and nothing else. What topics there are is asked once a
-# wait: the answer has the whole cluster in it, and a new topic is found by the next tick.
+# A look asks for the ends of partitions and nothing else. Which topics there are is asked less
+# often: the answer has the whole cluster in it.
 LOOK_SECONDS = 0.25
+TOPICS_SECONDS = 1.0
 
 
 def wait_for_messages(
@@ -29,9 +31,13 @@ def wait_for_messages(
     next tick to tell. Holds no lock and no connection to PostgreSQL: another tick may read.
     """
     surveyor = Surveyor(settings)
+    topics = request_topics(settings)
+    partitions: tuple[Partition, ...] = ()
+    asked = -math.inf
     try:
-        partitions = surveyor.topology(request_topics(settings)).partitions
         while (left := deadline - time.monotonic()) > 0:
+            if time.monotonic() - asked >= TOPICS_SECONDS:
+                partitions, asked = surveyor.topology(topics).partitions, time.monotonic()
             latest = surveyor.latest(partitions)
             if any(isinstance(end, int) and end != positions.get(p) for p, end in latest.items()):
                 return True
