@@ -226,6 +226,8 @@ def _read_count(value: bytes | None) -> int | None:
 def _read_time(value: bytes | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(_read_text(value) or "")
-    except ValueError:
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # 0001-01-01T00:00:00+14:00 is no moment of any calendar
         return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,6 +115,22 @@ def test_no_headers_raise(headers: list[tuple[str, bytes | None]]) -> None:
     """What cannot be read is None."""
     info = read_letter(headers)
     assert info.attempts is None or info.attempts >= 0
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-12-12", "soon"]
+)
+def test_a_letter_can_be_made_of_any_time_that_a_producer_wrote(text: str) -> None:
+    """A moment that no UTC calendar has is none, and neither stops the message's new letter."""
+    first = read_letter([("node-import-first-failed-at", text.encode())]).first_failed_at
+    letter = replace(LETTER, first_failed_at=first or NOW)
+    assert dict(letter.outgoing("-dlt").headers)["node-import-first-failed-at"].startswith(b"2024-")
+
+
+def test_times_of_other_zones_are_read_as_moments() -> None:
+    """And times without a zone as UTC."""
+    for text in ("2024-12-12T10:30:00+01:00", "2024-12-12T09:30:00"):
+        assert read_letter([("node-import-first-failed-at", text.encode())]).first_failed_at == NOW
 
 
 header_lists = st.lists(
