@@ -59,15 +59,18 @@ def lock_jobs(
     job_ids: Collection[UUID] | None,
     excluded: Collection[UUID],
     max_jobs: int,
+    in_turn: bool = True,
 ) -> LockedJobs:
     """Take the publisher's lock of up to `max_jobs` jobs; waits for nobody.
 
-    `job_ids` limits the search to those jobs, None means all; `excluded` are left out.
+    `job_ids` limits the search to those jobs, None means all; `excluded` are left out. Those that
+    wait longest, or any if not `in_turn`.
     """
     parameters = {
         "job_ids": None if job_ids is None else list(job_ids),
         "excluded": list(excluded),
         "max_jobs": max_jobs,
+        "in_turn": in_turn,
     }
     rows = conn.execute(statements("outbox.sql")["lock_jobs"], parameters).fetchall()
     return LockedJobs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,15 +30,17 @@ from node_import.settings import Settings
 
 # A status message may have 900 KB: bounds memory, and how long a transaction stays open.
 JOBS_AT_ONCE = 50
+# No further jobs are begun after so long. Dagster gives the sensor that calls this 60 s, and one
+# batch takes 16 s twice where Kafka gives no answer.
+PUBLISH_SECONDS = 20.0
 
 
 @dataclass(slots=True)
 class PublishReport:
-    """How much was sent; `busy` jobs were left to another publisher."""
+    """How much was sent."""
 
     events: int = 0
     letters: int = 0
-    busy: int = 0
 
     def as_metadata(self) -> dict[str, int]:
         """What a step shows of it."""
@@ -51,26 +54,36 @@ def publish_outbox(
     *,
     job_ids: Collection[UUID] | None = None,
     store_value: StoreValue | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> PublishReport:
-    """Send what is unpublished, of `job_ids` or of all jobs; every job once a call.
+    """Send what is unpublished, of `job_ids` or of all jobs; every job at most once a call.
 
     A status event is sent at least once; one that fails keeps the later ones of its job waiting.
-    `store_value` takes what is too large for a dead letter, by default into the settings' bucket.
+    What is not begun within `PUBLISH_SECONDS` of `clock` stays for the next call: the jobs that
+    wait longest go first, and after a failure any, so that a topic that takes nothing does not
+    keep the others waiting. `store_value` takes what is too large for a dead letter, by default
+    into the settings' bucket.
 
     Raises:
-        TransientError: the first failure, after everything was tried; what failed stays.
+        TransientError: the first failure, at the end; what failed stays.
     """
+    deadline = clock() + PUBLISH_SECONDS
     letters = DeadLetterSender(
         sender, settings.dlt_suffix, store_value or store_in_bucket(settings)
     )
     publisher = _Publisher(sender, letters, settings)
     seen: set[UUID] = set()
     with database.connect() as conn, translated_failures():
-        while True:
+        while clock() < deadline:
             with operator_transaction(conn):
-                jobs = lock_jobs(conn, job_ids=job_ids, excluded=seen, max_jobs=JOBS_AT_ONCE)
+                jobs = lock_jobs(
+                    conn,
+                    job_ids=job_ids,
+                    excluded=seen,
+                    max_jobs=JOBS_AT_ONCE,
+                    in_turn=not publisher.failures,
+                )
                 seen.update(jobs.held, jobs.busy)
-                publisher.report.busy += len(jobs.busy)
                 publisher.publish(conn, jobs.held)
             if not jobs.held and not jobs.busy:
                 break

@@ -1,7 +1,7 @@
 -- The outbox: what is to be published, by whom just now, and what was. As ni_operator.
 
 -- name: lock_jobs
--- Jobs with something to publish, longest waiting first; `locked` is false where another publisher
+-- Jobs with something to publish, longest waiting first or in any order; `locked` is false where another publisher
 -- is at work. The lock ends with the transaction. Materialised, so that no lock is tried for jobs
 -- past the limit. What is to be published is read by a later statement: a job's state before the
 -- lock may be old.
@@ -15,7 +15,7 @@ WITH waiting AS MATERIALIZED (
     WHERE (%(job_ids)s::uuid[] IS NULL OR job_id = ANY(%(job_ids)s::uuid[]))
       AND job_id <> ALL(%(excluded)s::uuid[])
     GROUP BY job_id
-    ORDER BY since, job_id
+    ORDER BY CASE WHEN %(in_turn)s THEN extract(epoch FROM min(created_at)) ELSE random() END, job_id
     LIMIT %(max_jobs)s
 )
 SELECT

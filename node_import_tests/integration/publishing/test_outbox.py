@@ -158,7 +158,7 @@ def test_two_publishers_send_nothing_twice(outbox: Outbox) -> None:
     first = WhileSending()
     publish_outbox(outbox.importer, first, outbox.settings)
 
-    assert reports == [PublishReport(events=1, busy=2)]
+    assert reports == [PublishReport(events=1)]
     sent = [m.key for m in (*first.taken, *second.taken)]
     assert len(sent) == len(set(sent)) == 3
 
@@ -181,6 +181,43 @@ def test_more_jobs_than_are_sent_at_once(outbox: Outbox, monkeypatch: pytest.Mon
     for _ in range(5):
         outbox.close(outbox.job())
     assert publish_outbox(outbox.importer, Flaky(), outbox.settings).events == 5
+
+
+def test_an_outage_does_not_take_longer_than_a_tick_has(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not begun in time stays, and the next call sends it."""
+    monkeypatch.setattr("node_import.publishing.status_publisher.JOBS_AT_ONCE", 1)
+    jobs = [outbox.job() for _ in range(5)]
+    for job in jobs:
+        outbox.close(job)
+    now = 0.0
+
+    class Slow(Flaky):
+        def send(self, messages: Sequence[OutgoingMessage]) -> list[DeliveryFailure | None]:
+            nonlocal now
+            now += 16.0 if messages else 0.0
+            return super().send(messages)
+
+    with pytest.raises(TransientError, match="away"):
+        publish_outbox(outbox.importer, Slow(*jobs), outbox.settings, clock=lambda: now)
+
+    assert now == 32.0
+    assert unpublished(outbox) == (5, 0)
+    assert publish_outbox(outbox.importer, Flaky(), outbox.settings).events == 5
+
+
+def test_a_job_that_cannot_be_sent_does_not_keep_the_others_for_ever(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failure it is not always the oldest that is tried next."""
+    monkeypatch.setattr("node_import.publishing.status_publisher.JOBS_AT_ONCE", 1)
+    stuck, *others = [outbox.job() for _ in range(4)]
+    for job in (stuck, *others):
+        outbox.close(job)
+    with pytest.raises(TransientError, match="away"):
+        publish_outbox(outbox.importer, Flaky(stuck), outbox.settings)
+    assert unpublished(outbox) == (1, 0)
 
 
 def test_a_publisher_that_dies_sends_again(outbox: Outbox) -> None:
