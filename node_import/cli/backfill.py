@@ -130,7 +130,11 @@ def _launch(
     conn: Connection, settings: Settings, jobs: Mapping[UUID, PastJob], *, force: bool
 ) -> Backfill:
     from node_import.replaying.backfill import launch_backfill
-    from node_import.replaying.dagster_webserver import DagsterWebserver, WebserverRefused
+    from node_import.replaying.dagster_webserver import (
+        DagsterWebserver,
+        WebserverRefused,
+        WebserverSilent,
+    )
 
     if settings.webserver_url is None:
         message = (
@@ -140,6 +144,9 @@ def _launch(
         raise UsageError(message)
     try:
         return launch_backfill(conn, jobs, DagsterWebserver(settings.webserver_url), force=force)
+    except WebserverSilent as error:
+        message = f"{error}; look for a backfill in Dagster's UI before you repeat this"
+        raise CommandFailed(message) from error
     except WebserverRefused as error:
         message = f"nothing was launched: {error}"
         raise CommandFailed(message) from error

@@ -8,10 +8,12 @@ added by a process that does import dagster, and needs DAGSTER_HOME.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,6 +50,10 @@ mutation LaunchImports($params: LaunchBackfillParams!) {
 
 class WebserverRefused(Exception):
     """Dagster's webserver does not do what was asked, or cannot be reached; says why."""
+
+
+class WebserverSilent(WebserverRefused):
+    """It was asked, and no answer came: it may have done it."""
 
 
 class DagsterWebserver:
@@ -105,9 +111,15 @@ class DagsterWebserver:
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 document = json.load(response)
-        except (OSError, ValueError) as error:
-            message = f"{self._url} does not answer: {error}"
+        except urllib.error.HTTPError as error:
+            message = f"{self._url} answers {error}"
             raise WebserverRefused(message) from error
+        except urllib.error.URLError as error:  # before anything was sent
+            message = f"{self._url} cannot be reached: {error.reason}"
+            raise WebserverRefused(message) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            message = f"{self._url} gives no answer: {error}"
+            raise WebserverSilent(message) from error
         data = document.get("data") if isinstance(document, dict) else None
         if not isinstance(data, dict):
             message = f"{self._url} gives no answer that is understood: {document}"
@@ -122,14 +134,18 @@ def _add_partitions(keys: Sequence[str]) -> None:
             "be added again"
         )
         raise UsageError(message)
-    done = subprocess.run(
-        [sys.executable, "-m", ADD_PARTITIONS],
-        input="\n".join(keys),
-        text=True,
-        capture_output=True,
-        timeout=ADDING_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", ADD_PARTITIONS],
+            input="\n".join(keys),
+            text=True,
+            capture_output=True,
+            timeout=ADDING_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        message = f"partitions could not be added again within {ADDING_SECONDS:.0f} s"
+        raise WebserverRefused(message) from None
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         message = f"partitions could not be added again: {lines[-1]}"
