@@ -50,8 +50,8 @@ def dispatch(database: Database, settings: RunSettings, runs: Runs) -> list[Disp
     live = list(runs.live_partitions())
     with database.operator() as conn:
         query = statements("dispatch.sql")["handed_over"]
-        run_keys = [row["run_key"] for row in conn.execute(query, {"live": live})]
-    states = runs.by_run_key(run_keys) if run_keys else {}
+        handed_over = conn.execute(query, {"live": live}).fetchall()
+    states = _states(runs, handed_over) if handed_over else {}
     with database.operator() as conn:
         if not _is_mine(conn):
             return []
@@ -60,6 +60,24 @@ def dispatch(database: Database, settings: RunSettings, runs: Runs) -> list[Disp
         limits = Limits(free, settings.group_max_jobs, settings.group_max_references)
         planned = _plan(conn, {*live, *coming}, limits) if free > 0 else []
         return [made for run in planned if (made := _hand_over(conn, run))]
+
+
+def _states(runs: Runs, handed_over: Sequence[Mapping[str, Any]]) -> Mapping[str, RunState]:
+    """The states of the runs that were asked for, by run key, where Dagster knows them.
+
+    A run of a backfill has none, and is looked for by its partition.
+    """
+    states = dict(runs.by_run_key([row["run_key"] for row in handed_over]))
+    run_keys = {row["partition_key"]: row["run_key"] for row in handed_over}
+    moments = {
+        row["partition_key"]: row["dispatched_at"]
+        for row in handed_over
+        if row["run_key"] not in states
+    }
+    if moments:
+        canceled = runs.canceled_since(moments)
+        states.update((run_keys[key], RunState.CANCELED) for key in canceled)
+    return states
 
 
 def _is_mine(conn: Connection) -> bool:

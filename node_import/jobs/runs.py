@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,6 +33,9 @@ class Runs(Protocol):
 
     def by_run_key(self, run_keys: Collection[str]) -> Mapping[str, RunState]:
         """The state of the runs that were requested under these run keys."""
+
+    def canceled_since(self, moments: Mapping[str, datetime]) -> Collection[str]:
+        """The partition keys whose newest run was made after its moment, and canceled."""
 
     def started_before(self, seconds: float) -> Collection[str]:
         """The ids of runs that are STARTED or CANCELING and began more than `seconds` ago."""

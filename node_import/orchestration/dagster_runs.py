@@ -45,6 +45,20 @@ class DagsterRuns:
         runs = self._runs(dg.RunsFilter(job_name=self._job_name, tags={RUN_KEY_TAG: [*run_keys]}))
         return {run.tags[RUN_KEY_TAG]: state_of(run) for run in reversed([*runs])}
 
+    def canceled_since(self, moments: Mapping[str, datetime]) -> set[str]:
+        """See `Runs.canceled_since`; runs of a backfill have no run key to be asked for by."""
+        wanted = dg.RunsFilter(
+            job_name=self._job_name,
+            tags={PARTITION_TAG: [*moments]},
+            created_after=min(moments.values()),
+        )
+        newest: dict[str, dg.DagsterRun] = {}
+        for record in self._instance.get_run_records(wanted, ascending=True):
+            key = record.dagster_run.tags[PARTITION_TAG]
+            if record.create_timestamp > moments[key]:
+                newest[key] = record.dagster_run
+        return {key for key, run in newest.items() if state_of(run) is RunState.CANCELED}
+
     def started_before(self, seconds: float) -> list[str]:
         """See `Runs.started_before`."""
         records = self._instance.get_run_records(

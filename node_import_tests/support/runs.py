@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from node_import.jobs.dispatch import Dispatch
 from node_import.jobs.runs import RunState
@@ -19,6 +20,7 @@ class FakeRun:
     partition_key: str
     state: RunState = RunState.LIVE
     started_long_ago: bool = False
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass
@@ -48,6 +50,15 @@ class FakeRuns:
     def by_id(self, run_ids: Collection[str]) -> Mapping[str, RunState]:
         """See `Runs`."""
         return self.by_run_key(run_ids)
+
+    def canceled_since(self, moments: Mapping[str, datetime]) -> Collection[str]:
+        """See `Runs`."""
+        newest = {
+            run.partition_key: run.state
+            for run in self.runs.values()
+            if run.partition_key in moments and run.made_at > moments[run.partition_key]
+        }
+        return [key for key, state in newest.items() if state is RunState.CANCELED]
 
     def started_before(self, seconds: float) -> Collection[str]:
         """See `Runs`."""

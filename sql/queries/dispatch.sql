@@ -9,10 +9,13 @@ SELECT
 
 -- name: handed_over
 -- Jobs that a run was asked for and that no live run is known to look after.
-SELECT DISTINCT partition_key || ':' || dispatch_no AS run_key
+SELECT
+    partition_key, partition_key || ':' || max(dispatch_no) AS run_key,
+    max(dispatched_at) AS dispatched_at
 FROM nodes_import_job
 WHERE status = 'PENDING' AND dispatched_at IS NOT NULL
-  AND partition_key <> ALL(%(live)s);
+  AND partition_key <> ALL(%(live)s)
+GROUP BY partition_key;
 
 -- name: lock_handed_over
 SELECT

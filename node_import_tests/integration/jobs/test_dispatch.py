@@ -271,6 +271,26 @@ def test_a_backfill_launches_its_partitions_itself(
     assert again.run_key == f"{made.partition_key}:3"
 
 
+def test_a_run_of_a_backfill_canceled_in_the_queue(
+    queue: Queue, acme: Tenant, database: TestDatabase
+) -> None:
+    """It has no run key, and ends its jobs all the same; one canceled earlier does not."""
+    job = acme.file()
+    [made] = queue.tick()
+    queue.runs.end(made.run_key, RunState.CANCELED)
+    assert queue.tick() == []
+    with queue.database.operator() as conn:
+        assert reopen(conn, job, acme.domain_id, handed_over=True)
+    assert queue.tick() == []
+    assert job_row(database, job)["status"] == "PENDING"
+    queue.runs.submit(Dispatch(made.partition_key, "of-the-backfill", ()))
+    assert queue.tick() == []
+    assert job_row(database, job)["status"] == "PENDING"
+    queue.runs.end("of-the-backfill", RunState.CANCELED)
+    assert queue.tick() == []
+    assert job_row(database, job)["failure_code"] == "CANCELED"
+
+
 def test_a_file_that_has_to_wait_is_no_run_that_died(
     queue: Queue, acme: Tenant, database: TestDatabase
 ) -> None:
