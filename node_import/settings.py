@@ -135,7 +135,9 @@ class Settings(RunSettings):
         default=10, ge=1, description="Tries of a message after which `dlq replay` needs --force."
     )
     status_max_bytes: int = Field(
-        default=900 * KIB, ge=KIB, description="Past this size a status message's lists are cut."
+        default=900 * KIB,
+        ge=320 * KIB,  # above the list of a job that was given up, with room for the other fields
+        description="Past this size a status message's lists are cut.",
     )
 
     # Dagster

@@ -52,11 +52,12 @@ class JobProgress:
 
     def _read(self) -> tuple[str, str]:
         from node_import.jobs import listing
+        from node_import.jobs.ledger import last_ledger_totals
 
         try:
             with as_operator(self._database) as conn:
                 row = listing.show_job(conn, self._job_id)
-                loaded = listing.loaded_nodes(conn, [self._job_id]).get(self._job_id, 0)
+                loaded = last_ledger_totals(conn, self._job_id).processed
         except TransientError as error:
             return "no look at the job table", str(error.code)
         if row is None:

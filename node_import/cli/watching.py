@@ -65,10 +65,11 @@ def describe(row: JobRow, loaded: int) -> str:
 
 def _look(database: Database, job_id: UUID) -> tuple[JobRow, int]:
     from node_import.jobs import listing
+    from node_import.jobs.ledger import last_ledger_totals
 
     with as_operator(database) as conn:
         row = listing.show_job(conn, job_id)
-        loaded = listing.loaded_nodes(conn, [job_id]).get(job_id, 0)
+        loaded = last_ledger_totals(conn, job_id).processed
     assert row is not None  # noqa: S101 - jobs are not deleted while somebody watches
     return row, loaded
 

@@ -66,17 +66,3 @@ TRANSIENT_CODES = frozenset(
         ErrorCode.RUN_DIED,
     }
 )
-
-ROW_CODES = frozenset(
-    {
-        ErrorCode.MISSING_REFERENCE_ID,
-        ErrorCode.REFERENCE_ID_TOO_LONG,
-        ErrorCode.INVALID_TYPE,
-        ErrorCode.COLUMN_COUNT_MISMATCH,
-        ErrorCode.INVALID_UTF8,
-        ErrorCode.NUL_CHARACTER,
-        ErrorCode.MALFORMED_QUOTE,
-        ErrorCode.UNTERMINATED_QUOTE,
-        ErrorCode.VALUE_TOO_LONG,
-    }
-)

@@ -26,6 +26,8 @@ from node_import.sizes import MIB
 # The size of key, value and headers beyond which a message is MESSAGE_TOO_LARGE: Kafka's own
 # limit (message.max.bytes) in its default. Longer lists of references belong into a file.
 MAX_MESSAGE_BYTES = MIB
+# Of one reference, without the white space around it.
+MAX_REFERENCE_CHARACTERS = 255
 
 # Deeper text is refused: CPython's own limit depends on how deep the caller already is.
 MAX_NESTING = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -104,18 +104,6 @@ class StatusMessage:
         """The message's value."""
         return encode_status_value(self.details(), self.lists.success, self.lists.failed)
 
-    def with_lists(
-        self, success: Iterable[str], failed: Iterable[str], max_bytes: int
-    ) -> StatusMessage:
-        """This message with these lists: whole if its value stays within `max_bytes`, else cut.
-
-        The lists may be longer than memory: they are read only as far as the room reaches.
-        `result_url` must be where the full lists would be put; it is said only if one was cut.
-        """
-        both_cut = ReferenceLists((), (), success_truncated=True, failed_truncated=True)
-        head = replace(self, lists=both_cut, result_url=self.result_url or "")
-        return replace(self, lists=fit_lists(success, failed, max_bytes - len(head.value())))
-
 
 def encode_status_value(
     details: Mapping[str, Any], success: Sequence[str], failed: Sequence[str]
@@ -132,6 +120,7 @@ def encode_status_value(
 def fit_lists(success: Iterable[str], failed: Iterable[str], max_bytes: int) -> ReferenceLists:
     """The two lists within `max_bytes` together, as JSON: whole if they fit, else each cut.
 
+    They may be longer than memory: they are read only as far as the room reaches.
     What failed is what somebody has to look at, so it may take half of the room, and more if
     the other list leaves it.
     """

@@ -10,7 +10,9 @@ from psycopg.types.json import Jsonb
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.identity import dead_letter_id, event_id
+from node_import.contracts.node_exchange import MAX_REFERENCE_CHARACTERS
 from node_import.contracts.status_message import ReferenceLists, StatusMessage, fit_lists
+from node_import.contracts.white_space import trimmed
 from node_import.database import Connection
 from node_import.database.connections import operator_transaction
 from node_import.errors import ClaimLost
@@ -78,9 +80,9 @@ def give_up(conn: Connection, job: Job, code: ErrorCode, reason: str) -> None:
 
 
 def _nothing_imported(job: Job, outcome: JobOutcome) -> JobOutcome:
-    """Every reference of the list failed; an empty one is only counted."""
-    references = dict.fromkeys(text.strip() for text in job.request.get("referenceIds") or ())
-    failed = (reference for reference in references if reference)
+    """Every reference of the list failed; one that is empty or too long is only counted."""
+    references = dict.fromkeys(map(trimmed, job.request.get("referenceIds") or ()))
+    failed = (text for text in references if 1 <= len(text) <= MAX_REFERENCE_CHARACTERS)
     lists = fit_lists((), failed, GIVEN_UP_LIST_BYTES)
     return replace(outcome, total=job.reference_count, lists=lists)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -40,12 +39,6 @@ def list_jobs(conn: Connection, wanted: JobFilter) -> list[JobRow]:
 def show_job(conn: Connection, job_id: UUID) -> JobRow | None:
     """One job, or None."""
     return conn.execute(statements("listing.sql")["show_job"], {"job_id": job_id}).fetchone()
-
-
-def loaded_nodes(conn: Connection, job_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """How many good rows of each job are in the database, while it is still being loaded."""
-    rows = conn.execute(statements("listing.sql")["loaded_nodes"], {"job_ids": list(job_ids)})
-    return {row["job_id"]: row["loaded_nodes"] for row in rows}
 
 
 def jobs_closed_by(conn: Connection, partition_key: str, run_id: str) -> list[JobRow]:

@@ -64,17 +64,14 @@ class Job:
     node_type: NodeType
     request: Mapping[str, Any]
     reference_count: int
-    traceparent: str | None
     status: JobStatus
     attempt: int
     total_nodes: int
     processed_nodes: int
     failure_code: ErrorCode | None
     failure_reason: str | None
-    created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    sequence_no: int
     partition_key: str | None
     dispatch_no: int
     died_runs: int

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.node_type import NodeType
+from node_import.contracts.white_space import trimmed
 from node_import.parsing.header import Header
 from node_import.parsing.record_fields import field_splitter
 from node_import.parsing.record_scanner import Kind
 from node_import.parsing.reject import Reject
 from node_import.parsing.rules import ParseRules
-from node_import.parsing.white_space import trimmed
 
 NODE_TYPES = frozenset(NodeType)
 

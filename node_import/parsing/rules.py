@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from node_import.contracts.node_exchange import MAX_REFERENCE_CHARACTERS
 from node_import.contracts.node_type import NodeType
 from node_import.settings import Settings
 from node_import.sizes import GIB, KIB, MIB
@@ -23,7 +24,7 @@ class ParseRules:
     max_header_bytes: int = MIB
     max_columns: int = 1_000
     max_name_chars: int = 255
-    max_reference_chars: int = 255
+    max_reference_chars: int = MAX_REFERENCE_CHARACTERS
     max_record_bytes: int = MIB  # a quoted field must close, and a record end, by this byte
     max_value_bytes: int = 64 * KIB
     max_rejects: int = 1_000_000

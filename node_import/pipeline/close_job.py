@@ -28,11 +28,13 @@ from node_import.pipeline.reference_lists import References
 from node_import.pipeline.resolve_file import ResolvedJob
 from node_import.pipeline.stream_parse import Parsed
 from node_import.pipeline.workshop import Run, Workshop
+from node_import.sizes import KIB
 from node_import.staging.manifest import Manifest
 from node_import.staging.segments import StagedRowsLost
 
-# The other fields of a status message, a long failure reason and two URLs among them.
-ROOM_FOR_OTHER_FIELDS = 8_192
+# The other fields of a status message: a reason of 2,000 characters, which JSON may write with six
+# bytes each, and two URLs with an object key's 1,024 bytes, which may be percent-encoded.
+ROOM_FOR_OTHER_FIELDS = 32 * KIB
 
 # An answer without its lists, which are lost or cannot be written: better than none.
 _WITHOUT_LISTS = ReferenceLists(success_truncated=True, failed_truncated=True)

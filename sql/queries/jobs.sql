@@ -66,11 +66,14 @@ FOR NO KEY UPDATE;
 SELECT :job_columns FROM nodes_import_job WHERE id = %(job_id)s FOR NO KEY UPDATE;
 
 -- name: claim_jobs
--- The rows are locked, and it was decided that the run may have them.
+-- The rows are locked, and it was decided that the run may have them. A FAILED one is executed
+-- again from the UI: as a reopened one it may lose as many runs as a new one.
 UPDATE nodes_import_job SET
+    died_runs = CASE WHEN status = 'FAILED' THEN 0 ELSE died_runs END,
     status = 'RUNNING', attempt = attempt + 1, dagster_run_id = %(run_id)s,
     started_at = now(), finished_at = NULL, updated_at = now(),
     failure_code = NULL, failure_reason = NULL, rejects_url = NULL, result_url = NULL,
+    source_url = NULL, object_version = NULL, plan_fingerprint = NULL,
     total_nodes = 0, processed_nodes = 0, rejects_by_code = '{}',
     inserted_nodes = 0, updated_nodes = 0, unchanged_nodes = 0, duplicate_nodes = 0,
     rejected_nodes = 0, failed_nodes = 0

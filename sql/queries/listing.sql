@@ -24,17 +24,3 @@ FROM nodes_import_job
 WHERE partition_key = %(partition_key)s AND dagster_run_id = %(run_id)s
   AND status IN ('COMPLETED', 'FAILED')
 ORDER BY sequence_no;
-
--- name: loaded_nodes
--- How far jobs that are being loaded have come: good rows of the slices of this attempt's version.
-SELECT
-    l.job_id,
-    sum(l.inserted_nodes + l.updated_nodes + l.unchanged_nodes + l.duplicate_nodes)::bigint
-        AS loaded_nodes
-FROM import_ledger AS l
-JOIN nodes_import_job AS j
-  ON j.id = l.job_id
- AND l.object_version = coalesce(j.object_version, l.object_version)
- AND l.plan_fingerprint = coalesce(j.plan_fingerprint, l.plan_fingerprint)
-WHERE l.job_id = ANY(%(job_ids)s)
-GROUP BY l.job_id;

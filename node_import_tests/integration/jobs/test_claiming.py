@@ -114,11 +114,14 @@ def test_a_re_execution_begins_with_a_clean_record(
     job = acme.file()
     in_partition(database, job)
     fail(database, job)
-    put(database, job, total_nodes=3, rejected_nodes=3, rejects_url="s3://b/r")
+    put(database, job, total_nodes=3, rejected_nodes=3, rejects_url="s3://b/r", died_runs=3)
+    put(database, job, source_url="s3://b/k", object_version="v", plan_fingerprint="p")
     claim_partition(importer, "p", "run", run_is_live=nobody_lives)
     row = job_row(database, job)
     assert (row["status"], row["attempt"], row["failure_code"]) == ("RUNNING", 2, None)
     assert (row["total_nodes"], row["rejected_nodes"], row["rejects_url"]) == (0, 0, None)
+    assert (row["source_url"], row["object_version"], row["plan_fingerprint"]) == (None,) * 3
+    assert row["died_runs"] == 0
 
 
 def test_a_closed_job_is_not_opened_by_its_own_run(

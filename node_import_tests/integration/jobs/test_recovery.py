@@ -135,6 +135,22 @@ def test_the_last_death_ends_the_job(
     assert "run" in letter["error_message"]
 
 
+def test_a_list_that_is_given_up_names_its_references(
+    importer: Database, settings: Settings, runs: FakeRuns, acme: Tenant, database: TestDatabase
+) -> None:
+    """Trimmed as a row's is; what is empty or too long is only counted."""
+    given = ["\u2003a\u00a0", "a", "\x1cb", " ", "x" * 256]
+    request = {"groupId": "g", "referenceIds": given}
+    [job] = acme.add(acme.new_job(references=len(given), request=request))
+    put(database, job, partition_key="q", died_runs=2)
+    claim_partition(importer, "q", "last", run_is_live=lambda _: False)
+    runs.submit(Dispatch("q", "last", ()))
+    runs.end("last")
+    assert recover(importer, settings, runs).closed == (job,)
+    event = one(database, "SELECT failed_list, total, processed FROM job_status_event")
+    assert event == {"failed_list": ["a", "\x1cb"], "total": 5, "processed": 0}
+
+
 def test_a_run_that_comes_back_from_the_dead(
     importer: Database, settings: Settings, runs: FakeRuns, claim: Claim, database: TestDatabase
 ) -> None:

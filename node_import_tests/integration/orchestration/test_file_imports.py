@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from node_import.sizes import KIB
 from node_import_tests.support.deployment import (
     Deployment,
     failure_of,
@@ -145,9 +146,9 @@ def test_batches_and_slices_do_not_change_what_is_imported(
 
 def test_lists_past_the_limit_are_cut_and_whole_in_an_object(deployment: Deployment) -> None:
     """`resultUrl` names an object with every reference of both lists, each once."""
-    deployment.configure(status_max_bytes=10_000)
-    good = [f"good-{n:05}" for n in range(600)]
-    bad = [f"bad-{n:05}" for n in range(400)]
+    deployment.configure(status_max_bytes=320 * KIB)
+    good = [f"good-{n:0240}" for n in range(1_200)]
+    bad = [f"bad-{n:0240}" for n in range(800)]
     lines = ["id,a", *(f"{name},1" for name in good), *(f"{name},1,2" for name in bad)]
     job_id = deployment.import_file("\n".join(lines))
     answer = deployment.answer(job_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from node_import.contracts.identity import MessageIdentity
@@ -23,17 +22,14 @@ def a_job(**changes: Any) -> Job:
         node_type=NodeType.USER,
         request={},
         reference_count=0,
-        traceparent=None,
         status=JobStatus.PENDING,
         attempt=0,
         total_nodes=0,
         processed_nodes=0,
         failure_code=None,
         failure_reason=None,
-        created_at=datetime.now(UTC),
         started_at=None,
         finished_at=None,
-        sequence_no=1,
         partition_key=None,
         dispatch_no=0,
         died_runs=0,

@@ -6,7 +6,7 @@ import sys
 
 import polars as pl
 
-from node_import.parsing.white_space import WHITE_SPACE, trimmed
+from node_import.contracts.white_space import WHITE_SPACE, trimmed
 
 
 def test_fast_and_careful_way_trim_alike() -> None:
