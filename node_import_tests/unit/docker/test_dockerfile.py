@@ -1,11 +1,15 @@
-"""The Dockerfile: rules of hadolint and of our own that a parser can tell."""
+"""The Dockerfile: hadolint's rules, and those of our own that a parser can tell."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 from node_import_tests.support.deployment_files import (
+    DOCKER,
     ROOT,
     compose,
     dockerfile,
@@ -18,6 +22,14 @@ from node_import_tests.support.deployment_files import (
 def values(name: str, of: str = "runtime") -> list[str]:
     """What stands behind an instruction of a stage."""
     return [one.value for one in stage(of) if one.name == name]
+
+
+def test_hadolint_has_no_complaint() -> None:
+    """Every rule of it, down to matters of style; the shell lines by ShellCheck."""
+    hadolint = Path(sys.executable).parent / "hadolint"
+    command = [hadolint, "--no-color", "--failure-threshold", "style", DOCKER / "Dockerfile"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_base_is_one_release() -> None:
