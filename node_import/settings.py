@@ -64,6 +64,12 @@ class RunSettings(BaseSettings):
         le=45,
         description="Longest time that one sensor tick reads; Dagster gives a tick 60 s.",
     )
+    intake_max_refusals: int = Field(
+        default=1_000,
+        ge=0,
+        description="Messages of one topic that are refused in a row for an unknown domain or "
+        "group before its reading stops and is tried again now and then; 0 means never.",
+    )
     intake_linger_seconds: float = Field(
         default=4.0,
         ge=0,

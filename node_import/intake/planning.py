@@ -24,12 +24,21 @@ class OffsetSource(Protocol):
 
 @dataclass(slots=True)
 class ReadingPlan:
-    """Where every partition stands, and which ones hold something new."""
+    """Where every partition stands, and which ones hold something new to be read.
+
+    `resting` are topics that hold something new and are left alone in this tick.
+    """
 
     starts: dict[Partition, Start] = field(default_factory=dict)
     unread: dict[Partition, int] = field(default_factory=dict)
     alerts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    resting: frozenset[str] = frozenset()
+
+    def let_rest(self, topics: frozenset[str]) -> None:
+        """Read nothing of these topics."""
+        self.resting = topics
+        self.unread = {p: start for p, start in self.unread.items() if p.topic.name not in topics}
 
     def moves(self, next_offsets: Mapping[Partition, int]) -> list[Move]:
         """The positions to write after reading, those of partitions seen first among them."""

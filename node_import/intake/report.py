@@ -25,6 +25,7 @@ class IntakeReport:
     """One tick. `alerts` ask for somebody to look, `warnings` pass by themselves.
 
     `skipped`: another tick was at work, or moved the positions first; nothing was changed.
+    `resting` are topics that are not read for a while: see `node_import.intake.breaker`.
     """
 
     skipped: bool = False
@@ -32,6 +33,7 @@ class IntakeReport:
     positions: dict[Partition, int] = field(default_factory=dict)
     alerts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    resting: frozenset[str] = frozenset()
 
     def of(self, topic: str) -> TopicCounts:
         """The counts of one topic."""
@@ -89,4 +91,6 @@ class IntakeReport:
             parts.append(f"{self.duplicates} known already")
         if self.reopened:
             parts.append(f"{self.reopened} reopened")
+        if self.resting:
+            parts.append(f"{', '.join(sorted(self.resting))} not read for a while")
         return ", ".join(parts)

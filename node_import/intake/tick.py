@@ -24,6 +24,7 @@ from node_import.database import Connection, Database
 from node_import.database.connections import operator_transaction
 from node_import.database.failures import translated_failures
 from node_import.errors import TransientError
+from node_import.intake.breaker import Breakers, alerts, read_breakers, write_breakers
 from node_import.intake.consumer import RequestConsumer
 from node_import.intake.decoding import Decoded, Verdict, dead_letter, decode, judge
 from node_import.intake.directory import find_failed_jobs, load_directory
@@ -112,12 +113,26 @@ class Intake:
         surveyor = Surveyor(self._settings)
         topology = surveyor.topology(self._topics)
         with RequestConsumer(self._settings, topology.cluster_id) as consumer:
-            plan = _plan(conn, surveyor, consumer, topology)
+            plan, breakers = self._plan(conn, surveyor, consumer, topology)
             batch = Batch()
             if plan.unread:
                 most = self._settings.intake_max_messages
                 batch = consumer.read(plan.unread, max_messages=most, deadline=deadline)
-            return self._settle(conn, consumer, topology, plan, batch)
+            return self._settle(conn, consumer, topology, plan, batch, breakers)
+
+    def _plan(
+        self, conn: Connection, surveyor: Surveyor, consumer: RequestConsumer, topology: Topology
+    ) -> tuple[ReadingPlan, Breakers]:
+        """Where to read, but for topics that rest."""
+        partitions = topology.partitions
+        with operator_transaction(conn):
+            stored = read_positions(conn, topology.cluster_id, partitions)
+            breakers = read_breakers(conn, self._settings.intake_max_refusals)
+        committed = consumer.committed(p for p in partitions if p not in stored)
+        plan = plan_reading(partitions, surveyor, stored=stored, committed=committed)
+        resting = breakers.resting(partition.topic.name for partition in plan.unread)
+        plan.let_rest(resting)
+        return plan, breakers
 
     def _settle(
         self,
@@ -126,20 +141,28 @@ class Intake:
         topology: Topology,
         plan: ReadingPlan,
         batch: Batch,
+        breakers: Breakers,
     ) -> IntakeReport:
         """Dead letters, then jobs and positions, then the group's offsets."""
         report = IntakeReport(
             alerts=plan.alerts,
             warnings=[*topology.warnings, *plan.warnings, *batch.warnings],
+            resting=plan.resting,
         )
         judged = self._judge(conn, batch.messages)
-        waiting = self._send_letters(judged, report)
+        waiting = breakers.hold_back(judged)
+        judged = [item for item in judged if not _waits(item.read, waiting)]
+        # What waits for its letter comes before what is held back in its partition.
+        waiting |= self._send_letters(judged, report)
         moves = plan.moves({**batch.next_offsets, **waiting})
         settled = [item for item in judged if not _waits(item.read, waiting)]
         verdicts = [(item.read.partition.topic.name, item.verdict) for item in settled]
+        after = breakers.after(settled)
+        report.alerts += alerts(after, settled)
         try:
             with operator_transaction(conn):
                 write_outcome(conn, topology.cluster_id, verdicts, moves, report)
+                write_breakers(conn, breakers.by_topic.keys(), after)
         except PositionsMoved:
             return IntakeReport(skipped=True)
         report.positions = {partition: start.offset for partition, start in plan.starts.items()}
@@ -203,16 +226,6 @@ def _unlock(conn: Connection) -> None:
     # A connection that is broken has lost the lock, and why is already on its way to the caller.
     with suppress(psycopg.Error):
         conn.execute(statements("intake.sql")["unlock"], {"key": INTAKE_LOCK})
-
-
-def _plan(
-    conn: Connection, surveyor: Surveyor, consumer: RequestConsumer, topology: Topology
-) -> ReadingPlan:
-    partitions = topology.partitions
-    with operator_transaction(conn):
-        stored = read_positions(conn, topology.cluster_id, partitions)
-    committed = consumer.committed(p for p in partitions if p not in stored)
-    return plan_reading(partitions, surveyor, stored=stored, committed=committed)
 
 
 def _waits(read: Read, waiting: Mapping[Partition, int]) -> bool:

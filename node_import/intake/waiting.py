@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from node_import.errors import TransientError
 from node_import.intake.positions import Partition
@@ -23,9 +23,15 @@ TOPICS_SECONDS = 1.0
 
 
 def wait_for_messages(
-    settings: Settings, positions: Mapping[Partition, int], deadline: float
+    settings: Settings,
+    positions: Mapping[Partition, int],
+    deadline: float,
+    *,
+    resting: Collection[str] = (),
 ) -> bool:
     """True as soon as a request topic ends anywhere else than at `positions`; False in the end.
+
+    Topics that are `resting` are not looked at.
 
     The end is `deadline` (of `time.monotonic`), or that Kafka does not answer, which is for the
     next tick to tell. Holds no lock and no connection to PostgreSQL: another tick may read.
@@ -37,7 +43,8 @@ def wait_for_messages(
     try:
         while (left := deadline - time.monotonic()) > 0:
             if time.monotonic() - asked >= TOPICS_SECONDS:
-                partitions, asked = surveyor.topology(topics).partitions, time.monotonic()
+                found, asked = surveyor.topology(topics).partitions, time.monotonic()
+                partitions = tuple(p for p in found if p.topic.name not in resting)
             latest = surveyor.latest(partitions)
             if any(isinstance(end, int) and end != positions.get(p) for p, end in latest.items()):
                 return True

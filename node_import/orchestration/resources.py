@@ -52,7 +52,9 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def wait_for_requests(self, report: IntakeReport, deadline: float) -> bool:
         """Whether there is something beyond `report`; see `node_import.intake.waiting`."""
-        return wait_for_messages(settings_of_this_process(), report.positions, deadline)
+        return wait_for_messages(
+            settings_of_this_process(), report.positions, deadline, resting=report.resting
+        )
 
 
 @lru_cache(maxsize=1)

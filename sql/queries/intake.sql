@@ -50,3 +50,22 @@ WHERE active
 
 -- name: find_failed_jobs
 SELECT id, domain_id FROM nodes_import_job WHERE id = ANY(%(ids)s) AND status = 'FAILED';
+
+-- name: read_breakers
+SELECT
+    topic, refused_in_a_row, looks,
+    greatest(extract(epoch FROM look_after - now()), 0)::float8 AS rests
+FROM intake_breaker;
+
+-- name: write_breakers
+INSERT INTO intake_breaker (topic, refused_in_a_row, looks, look_after)
+SELECT topic, refused, looks, now() + make_interval(secs => rests)
+FROM unnest(
+    %(topics)s::text[], %(refused)s::int[], %(looks)s::int[], %(rests)s::float8[]
+) AS breaker (topic, refused, looks, rests)
+ON CONFLICT (topic) DO UPDATE SET
+    refused_in_a_row = EXCLUDED.refused_in_a_row, looks = EXCLUDED.looks,
+    look_after = EXCLUDED.look_after;
+
+-- name: forget_breakers
+DELETE FROM intake_breaker WHERE topic = ANY(%(topics)s);
