@@ -15,7 +15,7 @@ from uuid import UUID
 
 from node_import.database import Database
 from node_import.jobs.record import Claim
-from node_import.loading.results import BatchResult, SliceResult
+from node_import.loading.results import BatchResult, SliceResult, SliceRetry
 from node_import.loading.session import SessionPool
 from node_import.loading.slice_attempts import SliceAttempts
 from node_import.loading.slice_transaction import LoadTarget
@@ -38,10 +38,20 @@ def load_slices(
     connections: int,
     stop: threading.Event,
     on_slice: Callable[[SliceResult], None] = lambda _: None,
+    on_retry: Callable[[SliceRetry], None] = lambda _: None,
 ) -> BatchResult:
     """`Loader.load` with connections of its own."""
     with Loader(database, connections) as loader:
-        return loader.load(claim, manifest, area, group_id, slices, stop=stop, on_slice=on_slice)
+        return loader.load(
+            claim,
+            manifest,
+            area,
+            group_id,
+            slices,
+            stop=stop,
+            on_slice=on_slice,
+            on_retry=on_retry,
+        )
 
 
 class Loader:
@@ -68,18 +78,20 @@ class Loader:
         *,
         stop: threading.Event,
         on_slice: Callable[[SliceResult], None] = lambda _: None,
+        on_retry: Callable[[SliceRetry], None] = lambda _: None,
     ) -> BatchResult:
         """Load those of `slices` that have staged rows; the ledger tells which are loaded.
 
-        `on_slice` is called in this thread, once a slice that ended, in the order they end. When
-        `stop` is set, or this thread is interrupted, running queries are cancelled and rolled
-        back, and no slice is begun. A slice that fails is in the result and stops no other.
+        `on_slice` is called in this thread, once a slice that ended, in the order they end, and
+        `on_retry` once a slice that is begun again. When `stop` is set, or this thread is
+        interrupted, running queries are cancelled and rolled back, and no slice is begun. A slice
+        that fails is in the result and stops no other.
 
         Raises:
             ClaimLost: the run no longer holds the job; what other slices committed stays.
             StagedRowsLost: staged rows are gone.
-            TransientError: DATABASE_UNAVAILABLE, the database cannot be reached; slices that
-                were committed are in the ledger.
+            TransientError: DATABASE_UNAVAILABLE, the database could not be reached in all tries
+                of a slice; slices that were committed are in the ledger.
         """
         started = time.monotonic()
         target = LoadTarget(
@@ -92,7 +104,7 @@ class Loader:
         attempts = SliceAttempts(self._sessions, target, manifest, area, stop)
         wanted = [number for number in slices if number in attempts.rows_by_slice]
         futures = {self._threads.submit(attempts.load, number): number for number in wanted}
-        results = self._collect(futures, attempts, on_slice)
+        results = self._collect(futures, attempts, on_slice, on_retry)
         ended = {result.slice_no for result in results}
         return BatchResult(
             slices=tuple(sorted(results, key=lambda result: result.slice_no)),
@@ -105,6 +117,7 @@ class Loader:
         futures: dict[Future[SliceResult | None], int],
         attempts: SliceAttempts,
         on_slice: Callable[[SliceResult], None],
+        on_retry: Callable[[SliceRetry], None],
     ) -> list[SliceResult]:
         """The results as they come; whatever ends this ends all threads first."""
         results: list[SliceResult] = []
@@ -112,6 +125,8 @@ class Loader:
         try:
             while pending and not attempts.halted():
                 done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
+                while not attempts.retries.empty():
+                    on_retry(attempts.retries.get())
                 for future in done:
                     result = future.result()
                     if result is not None:

@@ -14,7 +14,7 @@ class SliceResult:
     `duplicate` counts the earlier rows of a reference that comes again. `skipped`: the ledger
     says that it was loaded before, and the counts are the ledger's. With `failure` the
     transaction was rolled back and all counts are 0; `transient` tells whether a later try may
-    succeed.
+    succeed. `retries` is how often the slice was begun again.
     """
 
     slice_no: int
@@ -27,6 +27,17 @@ class SliceResult:
     seconds: float = 0.0
     failure: Failure | None = None
     transient: bool = False
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRetry:
+    """A slice is begun again after `pause` seconds: its try number `failures` failed, and why."""
+
+    slice_no: int
+    failures: int
+    reason: str
+    pause: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,11 @@ class BatchResult:
     def failed_rows(self) -> int:
         """Good rows of slices that could not be loaded."""
         return sum(result.rows for result in self.failed)
+
+    @property
+    def retries(self) -> int:
+        """How often slices were begun again."""
+        return sum(result.retries for result in self.slices)
 
     @property
     def skipped(self) -> tuple[SliceResult, ...]:

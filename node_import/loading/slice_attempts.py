@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
-
-import psycopg
-from psycopg import errors
+from queue import SimpleQueue
 
 from node_import.contracts.error_codes import ErrorCode
-from node_import.database.failures import as_node_import_error
 from node_import.errors import NodeImportError, TransientError
-from node_import.loading.results import SliceResult
+from node_import.loading.results import SliceResult, SliceRetry
 from node_import.loading.session import LoadingSession, SessionPool
 from node_import.loading.slice_rows import SliceRows, prepared_rows
-from node_import.loading.slice_transaction import LoadTarget, NodesMoved, SliceTransaction
+from node_import.loading.slice_transaction import LoadTarget, SliceTransaction
+from node_import.loading.slice_troubles import (
+    PASSING,
+    NoConnection,
+    Trouble,
+    in_short,
+    trouble_of,
+)
 from node_import.staging.area import StagingArea
 from node_import.staging.manifest import Failure, Manifest
 from node_import.staging.segments import read_slice
 
-# Another import of the same nodes commits once a slice, so a few tries get past it.
-MAX_TRIES = 6
-FIRST_PAUSE_SECONDS = 0.05
-
-# Lost against somebody who writes the same nodes.
-_CONFLICTS = (NodesMoved, errors.DeadlockDetected, errors.SerializationFailure)
-# The server is there, and this slice waited too long for something.
-_TIMEOUTS = (errors.QueryCanceled, errors.LockNotAvailable)
-
 
 class SliceAttempts:
-    """Loads slices of one job, each until it is done or fails for good; for many threads."""
+    """Loads slices of one job, each until it is done or fails for good; for many threads.
+
+    `retries` holds what was begun again, for the thread that reports it.
+    """
 
     def __init__(
         self,
@@ -48,6 +46,7 @@ class SliceAttempts:
         self._area = area
         self._stop = stop
         self._halt = threading.Event()
+        self.retries: SimpleQueue[SliceRetry] = SimpleQueue()
         self.rows_by_slice = manifest.rows_by_slice()
 
     def halt(self) -> None:
@@ -65,23 +64,27 @@ class SliceAttempts:
             ClaimLost, StagedRowsLost, TransientError: the other slices cannot go on either.
         """
         started = time.monotonic()
-        for tries_left in reversed(range(MAX_TRIES)):
-            if self.halted():
-                return None
+        failures: Counter[Trouble] = Counter()
+        while not self.halted():
             try:
                 result = self._attempt(slice_no)
-            except _CONFLICTS as error:
-                if not tries_left:
-                    return self._conflicting(slice_no, error)
-                self._pause(MAX_TRIES - tries_left)
-            except psycopg.Error as error:
-                return None if self.halted() else self._failed(slice_no, error)
+            except PASSING as error:
+                if self.halted():
+                    return None
+                trouble = trouble_of(error)
+                if trouble is None:
+                    return self._refused(slice_no, error, failures.total())
+                failures[trouble] += 1
+                if failures[trouble] >= trouble.tries:
+                    return self._given_up(slice_no, error, trouble, failures.total() - 1)
+                self._rest(slice_no, error, failures.total(), trouble.pause(failures[trouble]))
             else:
-                return replace(result, seconds=time.monotonic() - started)
+                seconds = time.monotonic() - started
+                return replace(result, seconds=seconds, retries=failures.total())
         return None
 
     def _attempt(self, slice_no: int) -> SliceResult:
-        session = self._sessions.borrow()
+        session = self._borrow()
         try:
             result = self._transaction(session, slice_no)
         except BaseException:
@@ -91,6 +94,12 @@ class SliceAttempts:
         self._sessions.give_back(session, keep=not self.halted())
         return result
 
+    def _borrow(self) -> LoadingSession:
+        try:
+            return self._sessions.borrow()
+        except TransientError as error:
+            raise NoConnection(error.message) from error
+
     def _transaction(self, session: LoadingSession, slice_no: int) -> SliceResult:
         transaction = SliceTransaction(session, self._target, slice_no)
         return transaction.load(self.rows_by_slice[slice_no], lambda: self._prepare(slice_no))
@@ -98,31 +107,33 @@ class SliceAttempts:
     def _prepare(self, slice_no: int) -> SliceRows:
         return prepared_rows(read_slice(self._area, self._manifest.segments, slice_no))
 
-    def _pause(self, failures: int) -> None:
-        """Twice as long each time, and by chance, so that two rivals do not meet again."""
-        self._halt.wait(FIRST_PAUSE_SECONDS * 2**failures * random.uniform(0.5, 1))  # noqa: S311
+    def _rest(self, slice_no: int, error: Exception, failures: int, pause: float) -> None:
+        """Say what happened, and let it pass."""
+        self.retries.put(SliceRetry(slice_no, failures, in_short(error), pause))
+        self._halt.wait(pause)
 
-    def _conflicting(self, slice_no: int, error: Exception) -> SliceResult:
-        message = (
-            f"others kept writing the nodes of slice {slice_no}: {MAX_TRIES} tries failed"
-            f" ({type(error).__name__})"
-        )
-        return self._failure(slice_no, TransientError(ErrorCode.TIMEOUT, message))
-
-    def _failed(self, slice_no: int, error: psycopg.Error) -> SliceResult:
+    def _given_up(
+        self, slice_no: int, error: Exception, trouble: Trouble, retries: int
+    ) -> SliceResult:
         """The failure of this slice alone; an outage is raised instead, for it ends the batch."""
-        translated = as_node_import_error(error)
-        if translated is None:
-            refused = f"PostgreSQL refused slice {slice_no}: {error}".splitlines()[0]
-            translated = NodeImportError(ErrorCode.DATABASE_UNAVAILABLE, refused)
-        elif not isinstance(error, _TIMEOUTS):
-            raise translated from error
-        return self._failure(slice_no, translated)
+        message = (
+            f"slice {slice_no}: {trouble.meaning}, in the last of {trouble.tries} tries: "
+            f"{in_short(error)}"
+        )
+        if trouble.is_outage:
+            raise TransientError(ErrorCode.DATABASE_UNAVAILABLE, message) from error
+        return self._failure(slice_no, TransientError(ErrorCode.TIMEOUT, message), retries)
 
-    def _failure(self, slice_no: int, error: NodeImportError) -> SliceResult:
+    def _refused(self, slice_no: int, error: Exception, retries: int) -> SliceResult:
+        message = f"PostgreSQL refused slice {slice_no}: {in_short(error)}"
+        refusal = NodeImportError(ErrorCode.DATABASE_UNAVAILABLE, message)
+        return self._failure(slice_no, refusal, retries)
+
+    def _failure(self, slice_no: int, error: NodeImportError, retries: int) -> SliceResult:
         return SliceResult(
             slice_no,
             self.rows_by_slice[slice_no],
             failure=Failure(error.code, error.message),
             transient=isinstance(error, TransientError),
+            retries=retries,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import ClaimLost, TransientError
 from node_import.loading.loader import Loader
-from node_import.loading.results import BatchResult, SliceResult
+from node_import.loading.results import BatchResult, SliceResult, SliceRetry
 from node_import.pipeline.claims import held_jobs
 from node_import.pipeline.failures import failure_of
 from node_import.pipeline.left_alone import say_what_is_left_alone
@@ -42,6 +42,7 @@ class BatchOutcome:
     duplicate: int
     slices: int
     slices_loaded_before: int
+    slice_retries: int
     failures: tuple[SliceFailure, ...]
     left_alone: tuple[str, ...]  # jobs that this run no longer holds
     seconds: float
@@ -59,6 +60,8 @@ class BatchOutcome:
             "seconds": round(self.seconds, 3),
             "nodes_per_second": round(nodes / self.seconds) if self.seconds else 0,
         }
+        if self.slice_retries:
+            shown["slice_retries"] = self.slice_retries
         if self.failures:
             shown["failed_slices"] = len(self.failures)
             shown["first_failure"] = f"{self.failures[0].code}: {self.failures[0].message}"
@@ -127,6 +130,7 @@ class _Loading:
                 unit.slices,
                 stop=threading.Event(),
                 on_slice=self._count,
+                on_retry=self._say_retry,
             )
         except ClaimLost:
             raise
@@ -142,6 +146,14 @@ class _Loading:
         line = "Batch %d: %d of %d slices, %s rows loaded."
         rows = f"{self._rows:,}"
         self._progress.say(line, self._batch.number, self._done, self._slices, rows)
+
+    def _say_retry(self, retry: SliceRetry) -> None:
+        """Not by way of `Progress`: whoever looks for the cause of a delay needs every line."""
+        line = "Batch %d: try %d of slice %d failed, it is begun again in %.1f s: %s"
+        number = self._batch.number
+        self._run.log.warning(
+            line, number, retry.failures, retry.slice_no, retry.pause, retry.reason
+        )
 
 
 def _retry_what_may_pass(run: Run, results: Iterable[tuple[BatchUnit, BatchResult]]) -> None:
@@ -182,6 +194,7 @@ def _outcome(
         duplicate=sum(result.duplicate for result in of_slices),
         slices=sum(len(result.slices) for result in of_slices),
         slices_loaded_before=sum(len(result.skipped) for result in of_slices),
+        slice_retries=sum(result.retries for result in of_slices),
         failures=failures,
         left_alone=tuple(left_alone),
         seconds=seconds,

@@ -13,7 +13,7 @@ import polars as pl
 
 from node_import.database import Database
 from node_import.jobs.record import Claim
-from node_import.loading import BatchResult, Loader, SliceResult, load_slices
+from node_import.loading import BatchResult, Loader, SliceResult, SliceRetry, load_slices
 from node_import.staging.area import LocalStagingArea
 from node_import.staging.manifest import Manifest
 from node_import.staging.plan import Plan
@@ -91,6 +91,7 @@ class Imports:
         connections: int = 2,
         stop: threading.Event | None = None,
         on_slice: Callable[[SliceResult], None] = lambda _: None,
+        on_retry: Callable[[SliceRetry], None] = lambda _: None,
         importer: Database | None = None,
     ) -> BatchResult:
         """Load all slices, or some."""
@@ -104,6 +105,7 @@ class Imports:
             connections=connections,
             stop=stop or threading.Event(),
             on_slice=on_slice,
+            on_retry=on_retry,
         )
 
     def load_with(

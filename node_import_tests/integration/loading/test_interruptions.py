@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from node_import.contracts.error_codes import ErrorCode
-from node_import.errors import ClaimLost, TransientError
+from node_import.errors import ClaimLost
 from node_import.loading import SliceResult
 from node_import.staging.plan import Plan
 from node_import.staging.segments import StagedRowsLost
@@ -163,21 +163,6 @@ def test_an_interrupted_caller_leaves_no_thread_at_work(imports: Imports) -> Non
         " WHERE datname = current_database() AND usename = 'ni_importer' AND state <> 'idle'"
     ) == [(0,)]
     assert imports.load(staged).inserted == 100
-
-
-def test_an_outage_ends_the_batch_and_a_second_try_goes_on(imports: Imports) -> None:
-    """A connection that breaks is worth a retry of the step; the ledger knows what is done."""
-    imports.run([("r0", "USER", "old")], KEYS)
-    staged = imports.stage(HUNDRED, KEYS, plan=EIGHT_SLICES)
-    with other_writer(imports) as other:
-        other.execute("SELECT FROM nodes FOR UPDATE")
-        with loading(imports, staged) as load:
-            [blocked] = until_blocked(imports)
-            imports.query("SELECT pg_terminate_backend(%s)", blocked)
-            with pytest.raises(TransientError) as outage:
-                load.result()
-    assert outage.value.code == ErrorCode.DATABASE_UNAVAILABLE
-    assert counts(imports.load(staged)) == (99, 1, 0, 0)
 
 
 def test_staged_rows_that_are_gone_are_reported(imports: Imports) -> None:

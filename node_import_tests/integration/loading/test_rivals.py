@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.database import Database
-from node_import.loading import slice_attempts
+from node_import.loading import slice_troubles
 from node_import.staging.plan import Plan
 from node_import_tests.integration.loading.imports import Imports, Row, counts
 from node_import_tests.integration.loading.waiting import loading, other_writer, until_blocked
@@ -62,7 +63,7 @@ def test_values_are_compared_as_they_are_when_the_lock_is_had(imports: Imports) 
             assert counts(load.result()) == (0, 0, 1, 0)
 
 
-def test_a_slice_gives_up_after_a_while(imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_gives_up_after_a_while(imports: Imports) -> None:
     """A node that is locked for too long fails its slice for now, and stops no other."""
     imports.run([("r0", "USER", "old")], KEYS)
     rows: list[Row] = [(f"r{number}", "USER", "new") for number in range(20)]
@@ -74,6 +75,8 @@ def test_a_slice_gives_up_after_a_while(imports: Imports, monkeypatch: pytest.Mo
     [failed] = result.failed
     assert failed.failure is not None
     assert (failed.failure.code, failed.transient) == (ErrorCode.TIMEOUT, True)
+    assert "lock timeout" in failed.failure.message
+    assert failed.retries == result.retries == 1
     assert result.inserted + failed.rows == 20
     assert counts(imports.load(staged)) == (19, 1, 0, 0)
 
@@ -82,7 +85,8 @@ def test_a_slice_gives_up_when_its_nodes_never_rest(
     imports: Imports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tries are limited; the failure says what happened."""
-    monkeypatch.setattr(slice_attempts, "MAX_TRIES", 1)
+    once = replace(slice_troubles.RIVALS, tries=1)
+    monkeypatch.setattr(slice_troubles, "RIVALS", once)
     staged = imports.stage([("a", "USER", "1")], KEYS)
     with other_writer(imports) as other, loading(imports, staged) as load:
         other.execute(INSERT_NODE, ["a", staged.group_id, staged.claim.domain_id])

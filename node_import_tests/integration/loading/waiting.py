@@ -35,11 +35,11 @@ def loading(imports: Imports, staged: Staged, **options: Any) -> Iterator[Future
         yield threads.submit(imports.load, staged, **options)
 
 
-def until_blocked(imports: Imports) -> list[int]:
-    """Wait until a loader waits for a lock; the server's process ids."""
+def until_blocked(imports: Imports, *, besides: int = 0) -> list[int]:
+    """Wait until a loader waits for a lock; the server's process ids, without `besides`."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        blocked = [pid for (pid,) in imports.query(BLOCKED)]
+        blocked = [pid for (pid,) in imports.query(BLOCKED) if pid != besides]
         if blocked:
             return blocked
         time.sleep(0.01)
