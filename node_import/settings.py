@@ -80,6 +80,12 @@ class RunSettings(BaseSettings):
     sensor_interval: int = Field(
         default=1, ge=1, description="Least seconds between two ticks of the request sensor."
     )
+    run_retention_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days that Dagster keeps ended runs, their logs and their partitions; the "
+        "job table keeps every import.",
+    )
     heartbeat_seconds: float = Field(
         default=5.0, gt=0, description="How often a running import says that it is alive."
     )

@@ -8,7 +8,7 @@ after a grace time the job goes again, under a run key that was never used.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -38,11 +38,19 @@ class Dispatch:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def dispatch(database: Database, settings: RunSettings, runs: Runs) -> list[Dispatch]:
+def dispatch(
+    database: Database,
+    settings: RunSettings,
+    runs: Runs,
+    *,
+    files_can_be_read: Callable[[], bool] = lambda: True,
+) -> list[Dispatch]:
     """Choose the next runs and mark their jobs as handed over; at most what there is room for.
 
     First it looks after jobs whose run died before it claimed them: they are put back or closed.
-    Two at once are safe; one of them returns nothing.
+    Two at once are safe; one of them returns nothing. `files_can_be_read` is asked only when the
+    last file import failed because the object store was away: an outage must not make dead
+    letters of all that waits, so files stay in the queue until it is over.
 
     Raises:
         TransientError: the database is away; nothing was marked.
@@ -51,14 +59,16 @@ def dispatch(database: Database, settings: RunSettings, runs: Runs) -> list[Disp
     with database.operator() as conn:
         query = statements("dispatch.sql")["handed_over"]
         handed_over = conn.execute(query, {"live": live}).fetchall()
+        doubt = conn.execute(statements("dispatch.sql")["may_be_an_outage"]).fetchone()
     states = _states(runs, handed_over) if handed_over else {}
+    with_files = not (doubt and doubt["suspected"]) or files_can_be_read()
     with database.operator() as conn:
         if not _is_mine(conn):
             return []
         coming = _look_after_handed_over(conn, live, states, settings.max_attempts)
         free = settings.max_concurrent_runs - len(live) - len(coming)
         limits = Limits(free, settings.group_max_jobs, settings.group_max_references)
-        planned = _plan(conn, {*live, *coming}, limits) if free > 0 else []
+        planned = _plan(conn, {*live, *coming}, limits, with_files) if free > 0 else []
         return [made for run in planned if (made := _hand_over(conn, run))]
 
 
@@ -105,7 +115,9 @@ def _look_after_handed_over(
     return coming
 
 
-def _plan(conn: Connection, in_flight: Collection[str], limits: Limits) -> list[PlannedRun]:
+def _plan(
+    conn: Connection, in_flight: Collection[str], limits: Limits, with_files: bool
+) -> list[PlannedRun]:
     """The next runs, of what is due and need not wait for a run in flight.
 
     A partition with a RUNNING job whose run is gone waits until recovery has put that back.
@@ -114,7 +126,7 @@ def _plan(conn: Connection, in_flight: Collection[str], limits: Limits) -> list[
     running = conn.execute(queries["running_partitions"])
     busy = [*{*in_flight, *(row["partition_key"] for row in running)}]
     most = limits.group_max_jobs * limits.free_runs
-    rows = conn.execute(queries["due_files"], {"busy": busy}).fetchall()
+    rows = conn.execute(queries["due_files"], {"busy": busy}).fetchall() if with_files else []
     rows += conn.execute(queries["due_references"], {"busy": busy, "most": most}).fetchall()
     waiting = [_waiting(row) for row in rows]
     parameters = {"busy": busy, "domain_ids": [*{job.domain_id for job in waiting}]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from node_import.database import Connection
+from node_import.database import Connection, Database
 from node_import.jobs.record import JobStatus
 from node_import.sql import statements
 
@@ -45,3 +46,13 @@ def jobs_closed_by(conn: Connection, partition_key: str, run_id: str) -> list[Jo
     """The jobs of a partition that this run closed, or somebody in its name; without bytes."""
     parameters = {"partition_key": partition_key, "run_id": run_id}
     return conn.execute(statements("listing.sql")["jobs_closed_by"], parameters).fetchall()
+
+
+def ended_partitions(
+    database: Database, partition_keys: Collection[str], *, before: datetime, surplus: int
+) -> list[str]:
+    """Partitions whose jobs all ended before that moment, and the `surplus` that ended first."""
+    parameters = {"partition_keys": list(partition_keys), "before": before, "surplus": surplus}
+    with database.operator() as conn:
+        rows = conn.execute(statements("listing.sql")["ended_partitions"], parameters)
+        return [row["partition_key"] for row in rows]

@@ -18,9 +18,16 @@ CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 60  # seconds without a byte
 MAX_ATTEMPTS = 5  # of one request, by botocore's own backoff
 
+_IMPATIENT = Config(
+    retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=3
+)
 
-def s3_client(settings: Settings) -> S3Client:
-    """A client for the configured store; a setting that cannot work is a UsageError."""
+
+def s3_client(settings: Settings, *, patient: bool = True) -> S3Client:
+    """A client for the configured store; a setting that cannot work is a UsageError.
+
+    One that is not `patient` asks once, and for an answer within seconds.
+    """
     secret = settings.s3_secret_key
     if (settings.s3_access_key is None) != (secret is None):
         message = (
@@ -36,7 +43,7 @@ def s3_client(settings: Settings) -> S3Client:
             aws_access_key_id=settings.s3_access_key,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
             verify=_ca_file(settings),
-            config=_config(),
+            config=_config() if patient else _config().merge(_IMPATIENT),
         )
     except (ValueError, BotoCoreError) as error:
         message = f"the object store's settings do not fit together: {error}"

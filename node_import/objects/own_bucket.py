@@ -43,6 +43,11 @@ class OwnBucket:
         self._client = client
         self._bucket = bucket
 
+    def check(self) -> None:
+        """That the store answers, knows our credentials and has the bucket."""
+        with keeping(f"s3://{self._bucket}"):
+            self._client.head_bucket(Bucket=self._bucket)
+
     def read(self, key: str, offset: int, length: int) -> bytes:
         """`length` bytes (1 or more) from `offset`; fewer where the object ends before.
 

@@ -14,6 +14,8 @@ from node_import.database import Database
 from node_import.intake.report import IntakeReport
 from node_import.intake.tick import intake_tick
 from node_import.intake.waiting import wait_for_messages
+from node_import.objects.client import s3_client
+from node_import.objects.own_bucket import OwnBucket
 from node_import.objects.store import ObjectStore
 from node_import.publishing.confirmed_producer import ConfirmedProducer
 from node_import.settings import Settings, settings_of_this_process
@@ -33,6 +35,11 @@ class MinioResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def store(self) -> ObjectStore:
         """The store of this process; it connects when first used."""
         return _store(settings_of_this_process())
+
+    def check(self) -> None:
+        """That the importer's bucket is there, within seconds; TransientError if it is not."""
+        settings = settings_of_this_process()
+        OwnBucket(s3_client(settings, patient=False), settings.s3_bucket).check()
 
 
 class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -7,6 +7,7 @@ Positions live in PostgreSQL, in the transaction that wrote the jobs.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import dagster as dg
 
@@ -19,15 +20,20 @@ from node_import.orchestration.dagster_runs import DagsterRuns
 from node_import.orchestration.job import JOB_NAME
 from node_import.orchestration.partitions import import_requests
 from node_import.orchestration.resources import KafkaResource, MinioResource, PostgresResource
+from node_import.orchestration.retention import prune
+from node_import.orchestration.step_outputs import remove_outputs_of
 from node_import.pipeline.leftovers import remove_stale_areas
 from node_import.pipeline.workshop import staging_areas
 from node_import.publishing.status_publisher import PublishReport, publish_outbox
 from node_import.settings import RunSettings, settings_of_this_process
 
-RECOVERY_INTERVAL_SECONDS = 10
+# The daemon begins ticks on a grid of 5 s. What an outage of Kafka has kept is to be sent within
+# 10 s of its end.
+RECOVERY_INTERVAL_SECONDS = 5
 
 # What is looked for is a day old at least, and to look means to list a folder or a bucket.
 TIDY_INTERVAL_SECONDS = 3600.0
+PRUNE_SECONDS = 15.0
 
 
 def request_sensor(job: dg.JobDefinition, settings: RunSettings) -> dg.SensorDefinition:
@@ -50,13 +56,19 @@ def request_sensor(job: dg.JobDefinition, settings: RunSettings) -> dg.SensorDef
         runs = DagsterRuns(context.instance, JOB_NAME)
         linger_until = time.monotonic() + settings.intake_linger_seconds
         while True:
-            report, outage = _read_requests(context, kafka, postgres, minio)
-            dispatched = dispatch(postgres.database(), settings, runs)
+            outages: list[str] = []
+            report = _read_requests(context, kafka, postgres, minio, outages)
+            dispatched = dispatch(
+                postgres.database(),
+                settings,
+                runs,
+                files_can_be_read=partial(_files_can_be_read, context, minio, outages),
+            )
             if dispatched or report is None or not report.is_quiet:
                 break
             if not kafka.wait_for_requests(report, linger_until):
                 break
-        return _result(dispatched, report, outage, context.cursor)
+        return _result(dispatched, report, outages, context.cursor)
 
     return request_sensor
 
@@ -70,7 +82,7 @@ def recovery_sensor() -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Puts back jobs whose run died, sends what is left in the outbox, removes staged rows "
-            "that nobody will read."
+            "that nobody will read and what Dagster keeps of imports that ended long ago."
         ),
     )
     def recovery_sensor(
@@ -87,11 +99,11 @@ def recovery_sensor() -> dg.SensorDefinition:
             if run is not None:
                 context.instance.report_run_failed(run, "its worker gives no sign of life")
         sent = _send_outbox(context, database, kafka)
-        removed = _tidy_staging(context, database, minio)
+        tidied = _tidy(context, database, minio)
         return dg.SkipReason(
             f"{len(recovery.put_back)} jobs put back, {len(recovery.closed)} closed, "
             f"{len(recovery.dead_runs)} dead runs reported, {sent.events} events and "
-            f"{sent.letters} dead letters sent, {removed} staging areas removed."
+            f"{sent.letters} dead letters sent{tidied}."
         )
 
     return recovery_sensor
@@ -102,18 +114,32 @@ def _read_requests(
     kafka: KafkaResource,
     postgres: PostgresResource,
     minio: MinioResource,
-) -> tuple[IntakeReport | None, str | None]:
-    """What was read, or why nothing was; what is in the job table can run all the same."""
+    outages: list[str],
+) -> IntakeReport | None:
+    """What was read; if nothing could be, what is in the job table can run all the same."""
     try:
         report = kafka.read_requests(postgres.database(), minio.store())
     except TransientError as error:
         context.log.warning("No requests were read: %s", error)
-        return None, str(error)
+        outages.append(str(error))
+        return None
     for alert in report.alerts:
         context.log.error(alert)
     for warning in report.warnings:
         context.log.warning(warning)
-    return report, None
+    return report
+
+
+def _files_can_be_read(
+    context: dg.SensorEvaluationContext, minio: MinioResource, outages: list[str]
+) -> bool:
+    try:
+        minio.check()
+    except TransientError as error:
+        context.log.warning("File imports wait until the object store is back: %s", error)
+        outages.append(f"file imports wait: {error}")
+        return False
+    return True
 
 
 def _send_outbox(
@@ -128,30 +154,46 @@ def _send_outbox(
         return PublishReport()
 
 
-def _tidy_staging(
-    context: dg.SensorEvaluationContext, database: Database, minio: MinioResource
-) -> int:
-    """Remove what runs have left staged, once an hour; the cursor says when it was last done.
+def _tidy(context: dg.SensorEvaluationContext, database: Database, minio: MinioResource) -> str:
+    """Remove what nobody needs any more, once an hour; the cursor says when it was last done.
 
-    An outage of the object store may last: the next tick tries again.
+    What is not done in time, or for an outage of the object store, is left to the next tick.
     """
     now = time.time()
     if now - float(context.cursor or 0) < TIDY_INTERVAL_SECONDS:
-        return 0
+        return ""
+    settings = settings_of_this_process()
     try:
-        areas = staging_areas(settings_of_this_process(), minio.store())
-        removed = remove_stale_areas(areas, database)
+        store = minio.store()
+        areas = remove_stale_areas(staging_areas(settings, store), database)
+        pruned = prune(
+            context.instance,
+            database,
+            days=settings.run_retention_days,
+            deadline=time.monotonic() + PRUNE_SECONDS,
+            remove_outputs=partial(remove_outputs_of, store.own)
+            if settings.shares_no_disk
+            else None,
+        )
     except TransientError as error:
-        context.log.warning("Staged rows were not looked through: %s", error)
-        return 0
-    context.update_cursor(str(now))
-    return removed
+        context.log.warning("What is old was not removed: %s", error)
+        return ""
+    if pruned.complete:
+        context.update_cursor(str(now))
+    return (
+        f", {areas} staging areas, {pruned.runs} old runs and {pruned.partitions} old partitions "
+        "removed"
+    )
 
 
 def _result(
-    dispatched: list[Dispatch], report: IntakeReport | None, outage: str | None, cursor: str | None
+    dispatched: list[Dispatch],
+    report: IntakeReport | None,
+    outages: list[str],
+    cursor: str | None,
 ) -> dg.SensorResult:
     keys = [item.partition_key for item in dispatched]
+    said = [report.summary(), *outages] if report else outages
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
@@ -159,7 +201,7 @@ def _result(
             )
             for item in dispatched
         ],
-        skip_reason=None if dispatched else (report.summary() if report else outage),
+        skip_reason=None if dispatched else "; ".join(said),
         dynamic_partitions_requests=[import_requests.build_add_request(keys)] if keys else [],
         cursor=report.as_cursor() if report and not report.skipped else cursor,
     )

@@ -17,6 +17,21 @@ WHERE status = 'PENDING' AND dispatched_at IS NOT NULL
   AND partition_key <> ALL(%(live)s)
 GROUP BY partition_key;
 
+-- name: may_be_an_outage
+-- A file waits, and the last one that ended did so because the object store was away.
+SELECT last.failure_code = 'OBJECT_STORE_UNAVAILABLE' AS suspected
+FROM (
+    SELECT failure_code
+    FROM nodes_import_job
+    WHERE kind = 'file' AND status IN ('COMPLETED', 'FAILED')
+    ORDER BY finished_at DESC
+    LIMIT 1
+) AS last
+WHERE EXISTS (
+    SELECT FROM nodes_import_job
+    WHERE kind = 'file' AND status = 'PENDING' AND not_before <= now()
+);
+
 -- name: lock_handed_over
 SELECT
     :job_columns,

@@ -30,14 +30,22 @@ class Queue:
         self.database = database
         self.settings = settings
         self.runs = FakeRuns()
+        self.files_can_be_read = True
+        self.asked = 0
 
     def tick(self, *, submit: bool = True, **settings: Any) -> list[Dispatch]:
         """One tick; unless it dies, what it yields becomes runs."""
         changed = self.settings.model_copy(update=settings)
-        dispatches = dispatch(self.database, changed, self.runs)
+        dispatches = dispatch(
+            self.database, changed, self.runs, files_can_be_read=self._files_can_be_read
+        )
         if submit:
             self.runs.submit(*dispatches)
         return dispatches
+
+    def _files_can_be_read(self) -> bool:
+        self.asked += 1
+        return self.files_can_be_read
 
     def run(self, made: Dispatch, failure: tuple[ErrorCode, str] | None = None) -> None:
         """The run does its work from claim to end."""
@@ -227,6 +235,41 @@ def test_a_job_can_be_given_up_while_another_file_of_its_group_runs(
     queue.runs.end(made.run_key)
     assert queue.tick(max_attempts=1) == []
     assert job_row(database, job)["status"] == "FAILED"
+
+
+def test_files_wait_for_the_object_store(
+    queue: Queue, acme: Tenant, database: TestDatabase
+) -> None:
+    """Where the last one failed because it was away, it is asked; lists go on, and so do files."""
+    acme.file()
+    [made] = queue.tick()
+    queue.run(made, failure=(ErrorCode.OBJECT_STORE_UNAVAILABLE, "away"))
+    waiting, names = acme.file(), acme.references()
+
+    queue.files_can_be_read = False
+    [lists] = queue.tick()
+    assert lists.job_ids == (names,)
+    assert queue.tick() == []
+    assert queue.asked == 2
+
+    queue.files_can_be_read = True
+    [again] = queue.tick()
+    assert again.job_ids == (waiting,)
+    queue.run(again)
+    acme.file()
+    assert len(queue.tick()) == 1
+    assert queue.asked == 3
+
+
+def test_no_other_failure_asks_for_the_object_store(queue: Queue, acme: Tenant) -> None:
+    """A file that is missing is no outage."""
+    acme.file()
+    [made] = queue.tick()
+    queue.run(made, failure=(ErrorCode.FILE_NOT_FOUND, "not there"))
+    acme.file()
+    queue.files_can_be_read = False
+    assert len(queue.tick()) == 1
+    assert queue.asked == 0
 
 
 def test_a_run_canceled_in_the_queue(queue: Queue, acme: Tenant, database: TestDatabase) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import dagster as dg
@@ -98,6 +99,27 @@ def test_without_kafka_what_has_come_runs(deployment: Deployment, topic: str) ->
     assert result.cursor == "{}"
 
 
+def test_without_the_object_store_files_wait(deployment: Deployment, topic: str) -> None:
+    """After one that failed for it; the tick says what is wrong, and they go when it is back."""
+    failed = deployment.ask_for_file("s3://bucket/away")
+    put(
+        deployment.database,
+        failed,
+        status="FAILED",
+        failure_code="OBJECT_STORE_UNAVAILABLE",
+        finished_at=datetime.now(UTC),
+    )
+    deployment.ask_for_file("s3://bucket/waits")
+    endpoint = deployment.settings.s3_endpoint_url
+    deployment.configure(s3_endpoint_url=f"http://127.0.0.1:{random_ports().s3}")
+    result = tick(deployment)
+    assert result.run_requests == []
+    said = str(result.skip_reason.skip_message if result.skip_reason else "")
+    assert "file imports wait: OBJECT_STORE_UNAVAILABLE: the object store does not answer" in said
+    deployment.configure(s3_endpoint_url=endpoint)
+    assert len(tick(deployment).run_requests or []) == 1
+
+
 def test_a_quiet_tick_waits_for_a_message(deployment: Deployment, topic: str) -> None:
     """What comes while it waits is dispatched by this very tick."""
     tick(deployment)
@@ -156,7 +178,7 @@ def test_recovery_sends_puts_back_and_tidies(deployment: Deployment, topic: str)
     assert isinstance(said, dg.SkipReason)
     assert said.skip_message == (
         "1 jobs put back, 0 closed, 0 dead runs reported, 1 events and 0 dead letters sent, "
-        "1 staging areas removed."
+        "1 staging areas, 0 old runs and 0 old partitions removed."
     )
     assert deployment.row(lost)["status"] == "PENDING"
     assert len(deployment.answers(done)) == 2
