@@ -112,10 +112,14 @@ class Settings(RunSettings):
         description="A role that may create roles and tables; `migrate` and `stack` alone use it.",
     )
     statement_timeout: float = Field(
-        default=300.0, gt=0, description="Longest time one statement of the importer may take."
+        default=300.0,
+        gt=0,
+        description="Longest time one statement of the importer may take. Small slices get less.",
     )
     lock_timeout: float = Field(
-        default=30.0, gt=0, description="Longest wait for a lock that somebody else holds."
+        default=30.0,
+        gt=0,
+        description="Longest wait for a lock that somebody else holds. Small slices wait less.",
     )
 
     # Kafka

@@ -21,14 +21,23 @@ from node_import.settings import Settings
 Connection: TypeAlias = psycopg.Connection[DictRow]
 
 CONNECT_SECONDS = 10
+# A server whose machine or network is gone confirms nothing: the connection is lost after so long,
+# as it is while it idles (30 s, and three times 10 s).
+UNCONFIRMED_SECONDS = 60
 
 
 class Database:
-    """One PostgreSQL database, as one login role."""
+    """One PostgreSQL database, as one login role.
+
+    `statement_timeout` and `lock_timeout` are seconds, for every statement; the loader gives its
+    own less, by the size of what they do.
+    """
 
     def __init__(
         self, dsn: str, *, statement_timeout: float = 300.0, lock_timeout: float = 30.0
     ) -> None:
+        self.statement_timeout = statement_timeout
+        self.lock_timeout = lock_timeout
         self._dsn = dsn
         # A client that vanished without a word must not keep its locks: keepalives find out.
         self._options: dict[str, Any] = {
@@ -37,6 +46,7 @@ class Database:
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": UNCONFIRMED_SECONDS * 1000,
             "options": f"-c statement_timeout={int(statement_timeout * 1000)}"
             f" -c lock_timeout={int(lock_timeout * 1000)}"
             " -c idle_in_transaction_session_timeout=600000",

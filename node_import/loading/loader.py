@@ -25,6 +25,8 @@ from node_import.staging.manifest import Manifest
 
 # How often the calling thread looks at the stop event while slices are being loaded.
 POLL_SECONDS = 0.1
+# A server that has not answered a cancel after so long hangs.
+DEAF_SECONDS = 10.0
 
 
 def load_slices(
@@ -127,6 +129,7 @@ class Loader:
                 done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
                 while not attempts.retries.empty():
                     on_retry(attempts.retries.get())
+                self._sessions.cut_overdue()
                 for future in done:
                     result = future.result()
                     if result is not None:
@@ -147,6 +150,9 @@ class Loader:
             return
         attempts.halt()
         running = {future for future in pending if not future.cancel()}
+        began = time.monotonic()
         while running:
             self._sessions.cancel_queries()
+            if time.monotonic() - began > DEAF_SECONDS:
+                self._sessions.cut_all()
             running = wait(running, POLL_SECONDS).not_done

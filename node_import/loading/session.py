@@ -1,10 +1,13 @@
-"""The connections of a loader: made once, with their settings and temporary tables."""
+"""The connections of a loader: made once, with their settings and temporary tables, and watched."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 
@@ -13,18 +16,39 @@ from node_import.database.failures import translated_failures
 from node_import.loading.value_tables import ValueTable
 from node_import.sql import statements
 
+# To make the temporary tables of a connection.
+PREPARATION_SECONDS = 60.0
+CANCEL_SECONDS = 5.0
+
 
 class LoadingSession:
-    """One connection, ready for slices; used by one thread at a time."""
+    """One connection; used by one thread at a time, and cut by another when it is overdue."""
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, conn: Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self.conn = conn
+        self.was_cut = False
+        self._clock = clock
+        self._deadline: float | None = None
         self._widths: dict[str, int] = {}
+        self._is_prepared = False
+        # A second name of the connection's socket: the first one belongs to libpq, which may
+        # close it at any moment, and its number can then be another connection's.
+        self._socket = socket.socket(fileno=os.dup(conn.fileno()))
         # Prepared plans would outlive the state of the tables that they were made for: a
         # sequential scan of an empty `nodes`, say.
         conn.prepare_threshold = None
-        with translated_failures():
-            conn.execute(statements("loading.sql")["prepare_connection"])
+
+    def prepare(self) -> None:
+        """Settings and temporary tables, before the first use.
+
+        Raises:
+            TransientError: DATABASE_UNAVAILABLE.
+        """
+        if self._is_prepared:
+            return
+        with self.limited(PREPARATION_SECONDS), translated_failures():
+            self.conn.execute(statements("loading.sql")["prepare_connection"])
+        self._is_prepared = True
 
     def make_tables(self, tables: Sequence[ValueTable]) -> None:
         """See to it that the tables for values are there, as wide as this job needs them."""
@@ -34,12 +58,51 @@ class LoadingSession:
                 self.conn.execute(table.definition())
                 self._widths[table.name] = len(table.keys)
 
+    @contextlib.contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """The block uses the connection for so long at most, or it is cut."""
+        self._deadline = self._clock() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """The block, inside a `limited` one, does not use the connection: its time stands still."""
+        deadline, self._deadline = self._deadline, None
+        began = self._clock()
+        try:
+            yield
+        finally:
+            if deadline is not None:
+                self._deadline = deadline + self._clock() - began
+
+    def is_overdue(self) -> bool:
+        """Whether its time is over."""
+        deadline = self._deadline
+        return deadline is not None and self._clock() > deadline
+
+    def cut(self) -> None:
+        """Break the connection under its thread, which sees an OperationalError at once.
+
+        Whatever the server does: a hung one answers neither the statement nor a cancel.
+        """
+        self.was_cut = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.conn.close()
+        self._socket.close()
+
 
 class SessionPool:
     """Sessions that threads borrow; there are never more than threads that borrow at once."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._lock = threading.Lock()
         self._idle: list[LoadingSession] = []
         self._busy: set[LoadingSession] = set()
@@ -52,31 +115,49 @@ class SessionPool:
         """
         with self._lock:
             session = self._idle.pop() if self._idle else None
-        session = session or LoadingSession(self._database.connect())
+        session = session or LoadingSession(self.database.connect())
         with self._lock:
             self._busy.add(session)
+        try:
+            session.prepare()
+        except BaseException:
+            self.give_back(session, keep=False)
+            raise
         return session
 
     def give_back(self, session: LoadingSession, *, keep: bool) -> None:
         """End the use of a session; `keep` it for others, or close it."""
         with self._lock:
             self._busy.discard(session)
-            if keep and not session.conn.closed:
+            if keep and not session.conn.closed and not session.was_cut:
                 self._idle.append(session)
                 return
-        session.conn.close()
+        session.close()
 
     def cancel_queries(self) -> None:
         """End what is running now; the threads see a QueryCanceled."""
-        with self._lock:
-            busy = list(self._busy)
-        for session in busy:
+        for session in self._in_use():
             with contextlib.suppress(psycopg.Error):
-                session.conn.cancel_safe(timeout=5)
+                session.conn.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def cut_overdue(self) -> None:
+        """Cut the connections whose time is over."""
+        for session in self._in_use():
+            if session.is_overdue():
+                session.cut()
+
+    def cut_all(self) -> None:
+        """Cut all connections that are in use."""
+        for session in self._in_use():
+            session.cut()
 
     def close(self) -> None:
         """Close what is idle."""
         with self._lock:
             idle, self._idle = self._idle, []
         for session in idle:
-            session.conn.close()
+            session.close()
+
+    def _in_use(self) -> list[LoadingSession]:
+        with self._lock:
+            return list(self._busy)

@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import replace
 from queue import SimpleQueue
 
+import psycopg
+
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import NodeImportError, TransientError
 from node_import.loading.results import SliceResult, SliceRetry
@@ -16,11 +18,13 @@ from node_import.loading.slice_rows import SliceRows, prepared_rows
 from node_import.loading.slice_transaction import LoadTarget, SliceTransaction
 from node_import.loading.slice_troubles import (
     PASSING,
+    NoAnswer,
     NoConnection,
     Trouble,
     in_short,
     trouble_of,
 )
+from node_import.loading.time_limits import TimeLimits, time_limits
 from node_import.staging.area import StagingArea
 from node_import.staging.manifest import Failure, Manifest
 from node_import.staging.segments import read_slice
@@ -85,14 +89,16 @@ class SliceAttempts:
 
     def _attempt(self, slice_no: int) -> SliceResult:
         session = self._borrow()
+        limits = self._limits(slice_no)
         try:
-            result = self._transaction(session, slice_no)
-        except BaseException:
+            return self._transaction(session, slice_no, limits)
+        except psycopg.Error as error:
+            if session.was_cut:
+                raise NoAnswer(f"no end within {limits.slice:.0f} s, the server hangs") from error
+            raise
+        finally:
             # A cancel request may still be under way to it after a halt.
             self._sessions.give_back(session, keep=not self.halted())
-            raise
-        self._sessions.give_back(session, keep=not self.halted())
-        return result
 
     def _borrow(self) -> LoadingSession:
         try:
@@ -100,9 +106,21 @@ class SliceAttempts:
         except TransientError as error:
             raise NoConnection(error.message) from error
 
-    def _transaction(self, session: LoadingSession, slice_no: int) -> SliceResult:
-        transaction = SliceTransaction(session, self._target, slice_no)
-        return transaction.load(self.rows_by_slice[slice_no], lambda: self._prepare(slice_no))
+    def _transaction(
+        self, session: LoadingSession, slice_no: int, limits: TimeLimits
+    ) -> SliceResult:
+        transaction = SliceTransaction(session, self._target, slice_no, limits)
+        with session.limited(limits.slice):
+            return transaction.load(self.rows_by_slice[slice_no], lambda: self._prepare(slice_no))
+
+    def _limits(self, slice_no: int) -> TimeLimits:
+        database = self._sessions.database
+        return time_limits(
+            self.rows_by_slice[slice_no],
+            len(self._manifest.metadata_keys),
+            most_statement=database.statement_timeout,
+            most_lock=database.lock_timeout,
+        )
 
     def _prepare(self, slice_no: int) -> SliceRows:
         return prepared_rows(read_slice(self._area, self._manifest.segments, slice_no))

@@ -32,6 +32,7 @@ from node_import.loading.slice_rows import (
     csv_blocks,
     rows_with_values,
 )
+from node_import.loading.time_limits import TimeLimits
 from node_import.loading.value_tables import ValueTable
 from node_import.sql import statements
 
@@ -68,11 +69,14 @@ class LoadTarget:
 class SliceTransaction:
     """Loads one slice over one session; a second try needs a second object."""
 
-    def __init__(self, session: LoadingSession, target: LoadTarget, slice_no: int) -> None:
+    def __init__(
+        self, session: LoadingSession, target: LoadTarget, slice_no: int, limits: TimeLimits
+    ) -> None:
         self._session = session
         self._conn = session.conn
         self._target = target
         self._slice_no = slice_no
+        self._limits = limits
         self._parameters = target.parameters(slice_no)
 
     def load(self, rows: int, prepare: Callable[[], SliceRows]) -> SliceResult:
@@ -84,9 +88,11 @@ class SliceTransaction:
         """
         self._session.make_tables(self._target.tables)
         with tenant_transaction(self._conn, self._target.claim.domain_id):
+            self._conn.execute(statements("loading.sql")["limit_time"], self._limits.parameters())
             if not self._enter_ledger():
                 return self._loaded_before(rows)
-            prepared = prepare()
+            with self._session.at_rest():
+                prepared = prepare()
             result = self._write(prepared)
             self._fill_ledger(result)
             fence_slice(self._conn, self._target.claim)

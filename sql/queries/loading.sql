@@ -47,6 +47,12 @@ DROP TABLE IF EXISTS pg_temp.{table};
 CREATE TEMPORARY TABLE {table} (node_id uuid NOT NULL, is_new boolean NOT NULL, {columns})
 ON COMMIT DELETE ROWS;
 
+-- name: limit_time
+-- For this transaction, by the size of its slice; see node_import/loading/time_limits.py.
+SELECT
+    set_config('statement_timeout', %(statement_timeout)s, true),
+    set_config('lock_timeout', %(lock_timeout)s, true);
+
 -- name: enter_slice
 -- First of all: whoever else loads this slice waits here, and then finds it loaded.
 INSERT INTO import_ledger (
