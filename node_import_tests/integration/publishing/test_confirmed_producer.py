@@ -11,6 +11,7 @@ from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.message import OutgoingMessage
 from node_import.publishing.confirmed_producer import ConfirmedProducer
 from node_import.settings import Settings
+from node_import.sizes import MIB
 from node_import_tests.support.kafka_messages import read_topic
 
 
@@ -36,6 +37,28 @@ def test_a_broker_that_is_away_confirms_nothing(settings: Settings) -> None:
     assert "acme-users-dlt" in failure.error.message
     assert "127.0.0.1:9" in failure.error.message
     assert not failure.too_large
+
+
+def test_an_outage_costs_the_time_of_one_chunk(settings: Settings) -> None:
+    """What comes after a chunk that nobody took is not even tried; each message is answered."""
+    config = {**settings.kafka_client_config(), "bootstrap.servers": "127.0.0.1:9"}
+    messages = [OutgoingMessage("sent", None, bytes(MIB - 1_000))] * 20
+    with ConfirmedProducer(config, idempotent=False, delivery_seconds=1) as producer:
+        reasons = [failure.error.message for failure in producer.send(messages) if failure]
+    assert len(reasons) == 20
+    assert ["nothing before it" in reason for reason in reasons] == [False] * 8 + [True] * 12
+
+
+def test_more_than_a_chunk_is_sent_whole(
+    settings: Settings, unique_name: Callable[[str], str]
+) -> None:
+    """Messages that the broker refuses stop none of those behind them."""
+    topic = unique_name("sent")
+    refused = [OutgoingMessage(topic, None, bytes(9 * MIB))] * 2
+    good = [OutgoingMessage(topic, None, bytes(MIB // 2)) for _ in range(20)]
+    with ConfirmedProducer.from_settings(settings, idempotent=False) as producer:
+        answers = producer.send([*refused, *good])
+    assert answers[2:] == [None] * 20
 
 
 def test_a_topic_that_cannot_be_is_a_failure_of_its_message_alone(
