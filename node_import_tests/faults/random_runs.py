@@ -1,0 +1,293 @@
+"""Random runs: requests, faults and their moments come from one seed, which repeats them.
+
+What the operating system decides (who runs when) is not repeated; kills at marked points are.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node_import_tests.faults.comparing import INFRASTRUCTURE, Expectation, differences
+from node_import_tests.faults.conductor import Conductor
+from node_import_tests.faults.lane import Lane, open_lane
+from node_import_tests.faults.mischief import (
+    CODES_OF,
+    Cancel,
+    DeleteRun,
+    Fault,
+    Freeze,
+    Kill,
+    Lock,
+    Moment,
+    Outage,
+)
+from node_import_tests.faults.nursery import Nursery
+from node_import_tests.faults.observed import Place
+from node_import_tests.faults.points import POINTS, Point
+from node_import_tests.faults.requests import REFUSED, Kind, Producer, Request
+from node_import_tests.faults.world import World, open_world
+
+# Where folders of runs that went wrong are kept.
+KEPT = Path("fault-runs")
+
+
+@dataclass
+class Plan:
+    """All that a seed decides."""
+
+    seed: int
+    tenants: int
+    waves: list[list[tuple[int, str, Kind, int]]]
+    points: list[Point]
+    faults: list[Fault]
+    overlap: int
+    monitors: bool
+    replays: bool
+    choose: random.Random = field(repr=False)
+
+    @property
+    def deadly(self) -> int:
+        """How often a run may die of it."""
+        kills = (Kill, Freeze, DeleteRun, Outage)
+        return len(self.points) + sum(isinstance(fault, kills) for fault in self.faults)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """With which codes of the infrastructure a job may fail."""
+        codes = frozenset().union(*(fault.codes for fault in self.faults))
+        return codes | ({"RUN_DIED"} if self.deadly >= 3 else set())
+
+    def __str__(self) -> str:
+        faults = [f"{kind} killed at {point} ({nth})" for kind, point, nth in self.points]
+        faults += map(str, self.faults)
+        faults += ["two of each tick at once"] * (self.overlap > 1)
+        faults += ["nobody watches workers"] * (not self.monitors)
+        return "; ".join(faults) or "no fault"
+
+
+def plan_of(seed: int) -> Plan:
+    """What the seed stands for."""
+    choose = random.Random(seed)
+    tenants = choose.choice((1, 1, 2))
+    waves = [_wave(choose, tenants) for _ in range(choose.choice((1, 1, 2)))]
+    possible = [point for point in POINTS if point[0] != "command"]
+    points = choose.sample(possible, choose.choice((0, 1, 1, 2)))
+    faults = [_fault(choose) for _ in range(choose.choice((0, 1, 1, 2, 2, 3)))]
+    return Plan(
+        seed=seed,
+        tenants=tenants,
+        waves=waves,
+        points=points,
+        faults=faults,
+        overlap=choose.choice((1, 1, 1, 2)),
+        monitors=choose.random() < 0.7,
+        replays=choose.random() < 0.6,
+        choose=choose,
+    )
+
+
+def _wave(choose: random.Random, tenants: int) -> list[tuple[int, str, Kind, int]]:
+    """(tenant, group, kind, rows) of messages that are sent at once."""
+    kinds = [Kind.FILE] * 6 + [Kind.REFERENCES] * 3 + [Kind.MISSING_FILE, Kind.CORRUPT_FILE]
+    kinds += list(REFUSED)
+    wave = []
+    for _ in range(choose.randint(1, 5)):
+        kind = choose.choice(kinds)
+        group = "lists" if kind is Kind.REFERENCES else choose.choice("ggh")
+        wave.append((choose.randrange(tenants), group, kind, choose.choice((1, 20, 100, 250))))
+    return wave
+
+
+def _fault(choose: random.Random) -> Fault:
+    kind = choose.choice(("run", "run", "request_sensor"))
+    moment = Moment(kind, round(choose.uniform(0.0, 1.5), 2))
+    make = choose.choices(
+        (_kill, _outage, _cut, _freeze, _delete, _cancel, _lock), (5, 3, 5, 1, 1, 1, 2)
+    )[0]
+    return make(choose, moment)
+
+
+def _kill(choose: random.Random, moment: Moment) -> Fault:
+    return Kill(moment, kind=choose.choice(("run", "run", "request_sensor", "recovery_sensor")))
+
+
+def _outage(choose: random.Random, moment: Moment) -> Fault:
+    service = choose.choice(("PostgreSQL", "PostgreSQL", "PostgreSQL", "MinIO", "MinIO", "Kafka"))
+    how = choose.choice(
+        ("kill", "immediate stop", "stop") if service == "PostgreSQL" else ("kill",)
+    )
+    seconds = round(choose.uniform(0.0, 3.0), 1)
+    return Outage(moment, CODES_OF[service], service=service, how=how, seconds=seconds)
+
+
+def _cut(choose: random.Random, moment: Moment) -> Fault:
+    service = choose.choice(("PostgreSQL", "MinIO", "Kafka"))
+    how = choose.choice(("cut", "cut", "refusal", "silence"))
+    seconds = 0.0 if how == "cut" else round(choose.uniform(0.2, 3.0), 1)
+    return Outage(moment, CODES_OF[service], service=service, how=how, seconds=seconds)
+
+
+def _freeze(_: random.Random, moment: Moment) -> Fault:
+    return Freeze(moment)
+
+
+def _delete(_: random.Random, moment: Moment) -> Fault:
+    return DeleteRun(moment)
+
+
+def _cancel(_: random.Random, moment: Moment) -> Fault:
+    return Cancel(moment, frozenset({"CANCELED"}))
+
+
+def _lock(choose: random.Random, moment: Moment) -> Fault:
+    return Lock(moment, frozenset({"TIMEOUT"}), seconds=round(choose.uniform(0.2, 4.0), 1))
+
+
+def carry_out(plan: Plan, world: World) -> list[str]:
+    """Send, break, wait, compare; then what an operator does, and compare again."""
+    producer = Producer(plan.choose)
+    for kind, point, nth in plan.points:
+        world.arm(kind, point, nth)
+    conductor = Conductor(
+        world, monitors=plan.monitors, overlap=plan.overlap, mischief=list(plan.faults)
+    )
+    for number, wave in enumerate(plan.waves):
+        world.send(*(_request(producer, world, *item) for item in wave))
+        if number + 1 < len(plan.waves):
+            until = time.monotonic() + plan.choose.uniform(0.5, 3.0)
+            conductor.run_until(lambda until=until: time.monotonic() >= until)
+    conductor.run_until_quiet()
+    world.lane.ensure_up()
+    expectation = Expectation(codes=plan.codes)
+    wrong = differences(world, expectation)
+    if wrong or not plan.replays:
+        return wrong
+    _operate(world, conductor, expectation)
+    return [f"after the replay: {line}" for line in differences(world, expectation)]
+
+
+def _request(
+    producer: Producer, world: World, tenant: int, group: str, kind: Kind, rows: int
+) -> Request:
+    domain = world.domains[tenant]
+    if kind is Kind.REFERENCES:
+        return producer.references(domain, group, count=min(rows, 40), bad=rows == 20)
+    if kind in REFUSED:
+        return producer.refused(domain, group, kind)
+    bad = 0.04 if kind is Kind.FILE and rows == 100 else 0.0
+    return producer.file(domain, group, rows=rows, kind=kind, bad=bad)
+
+
+def _operate(world: World, conductor: Conductor, expectation: Expectation) -> None:
+    """Put missing files where they belong and replay what failed; the kills are over."""
+    world.triggers.clear()
+    for request in [r for r in world.requests if r.kind is Kind.MISSING_FILE]:
+        world.mend(request)
+    failed = _failed_jobs(world)
+    codes = {"FILE_NOT_FOUND", *INFRASTRUCTURE}
+    options = [word for code in sorted(codes) for word in ("--code", code)]
+    if any(code in codes for code in failed.values()):
+        process = world.start("command", arguments=["dlq", "replay", *options])
+        assert process.wait() == 0, process.tail()
+        conductor.run_until_quiet()
+    expectation.codes = frozenset()
+    for place, code in failed.items():
+        if code not in codes:
+            continue
+        if place in _superseded(world, failed):
+            expectation.left_failed[place] = code
+        else:
+            expectation.ends[place] = 2
+            expectation.reopened.add(place)
+
+
+def _failed_jobs(world: World) -> dict[Place, str]:
+    with world.database.connect() as conn:
+        rows = conn.execute(
+            "SELECT message_topic, message_offset, failure_code FROM nodes_import_job"
+            " WHERE status = 'FAILED'"
+        ).fetchall()
+    return {(topic, offset): code for topic, offset, code in rows}
+
+
+def _superseded(world: World, failed: dict[Place, str]) -> set[Place]:
+    """Failed files after which another file of their group was COMPLETED: nothing replays them."""
+    newest: dict[tuple[str, str], int] = {}
+    for (topic, offset), request in world.sent.items():
+        if request.is_file and (topic, offset) not in failed:
+            key = (topic, request.group)
+            newest[key] = max(newest.get(key, -1), offset)
+    return {
+        (topic, offset)
+        for topic, offset in failed
+        if (request := world.sent[topic, offset]).is_file
+        and offset < newest.get((topic, request.group), -1)
+    }
+
+
+def first_seed(given: int | None) -> int:
+    """The one that was given, or any."""
+    return secrets.randbelow(1_000_000) * 1_000 if given is None else given
+
+
+def work_off(seeds: Sequence[int], folder: Path) -> None:
+    """All these runs, one after the other in one lane; exit code 1 if one of them went wrong."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    failed = 0
+    todo = list(seeds)
+    while todo:
+        with ExitStack() as stack:
+            lane = stack.enter_context(open_lane(folder / f"lane-{len(todo)}"))
+            nursery = stack.enter_context(Nursery(folder / "zygote.log"))
+            while todo:
+                seed = todo.pop(0)
+                if not run_one(seed, lane, nursery, folder / str(seed)):
+                    failed += 1
+                    break  # in a lane of its own, whatever was wrong with this one
+    sys.exit(1 if failed else 0)
+
+
+def run_one(seed: int, lane: Lane, nursery: Nursery, folder: Path) -> bool:
+    """One run and its line; whether it went as it must."""
+    began = time.monotonic()
+    plan = plan_of(seed)
+    wrong: list[str] = []
+    killed = processes = 0
+    try:
+        lane.ensure_up()
+        with open_world(lane, nursery, folder, tenants=plan.tenants) as world:
+            try:
+                wrong = carry_out(plan, world)
+            finally:
+                killed, processes = len(world.killed()), len(world.processes)
+    except Exception:  # noqa: BLE001 - told, and counted as wrong
+        wrong = [*wrong, traceback.format_exc()]
+    outcome = "DIFFERENT" if wrong else "equal"
+    messages = sum(map(len, plan.waves))
+    seconds = time.monotonic() - began
+    _say(
+        f"seed {seed}: {outcome}, {messages} messages, {processes} processes, {killed} killed,"
+        f" {seconds:.1f} s: {plan}"
+    )
+    for line in wrong:
+        _say(f"  {line}")
+    if wrong:
+        kept = KEPT / str(seed)
+        shutil.copytree(folder, kept, dirs_exist_ok=True)
+        _say(f"  its processes' logs are in {kept}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return not wrong
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - what a command says
