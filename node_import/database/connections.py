@@ -24,6 +24,7 @@ CONNECT_SECONDS = 10
 # A server whose machine or network is gone confirms nothing: the connection is lost after so long,
 # as it is while it idles (30 s, and three times 10 s).
 UNCONFIRMED_SECONDS = 60
+CLIENT_CHECK_SECONDS = 2
 
 
 class Database:
@@ -47,8 +48,11 @@ class Database:
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": UNCONFIRMED_SECONDS * 1000,
+            # The other way round: a statement, and a wait for a lock above all, ends soon after
+            # its client did, and lets go what the transaction holds.
             "options": f"-c statement_timeout={int(statement_timeout * 1000)}"
             f" -c lock_timeout={int(lock_timeout * 1000)}"
+            f" -c client_connection_check_interval={CLIENT_CHECK_SECONDS * 1000}"
             " -c idle_in_transaction_session_timeout=600000",
         }
 
