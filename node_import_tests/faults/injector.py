@@ -49,12 +49,14 @@ _WRITING_CALLS = {
 class Trigger:
     """Where to die: at the `nth` time that a process reaches a point (from 1).
 
-    Of all processes that have it only one dies, the first: who can make the file `once`.
+    Of all processes that have it only one dies, the first: who can make the file `once`. Another
+    signal than SIGKILL is SIGSTOP: the process stands still there until somebody lets it go on.
     """
 
     point: str
     nth: int = 1
     once: str = ""
+    signal: int = signal.SIGKILL
 
     def is_first(self) -> bool:
         """Whether nobody else has died of it."""
@@ -83,9 +85,8 @@ class Injector:
                 if (trigger.point, trigger.nth) != (point, self._reached[point]):
                     continue
                 if trigger.is_first():
-                    os.write(self._log, b"killed\n")
-                    os.kill(os.getpid(), signal.SIGKILL)
-                    signal.pause()
+                    os.write(self._log, f"signal {trigger.signal}\n".encode())
+                    os.kill(os.getpid(), trigger.signal)
 
     def install(self) -> None:
         """Wrap the libraries, in this process."""

@@ -28,13 +28,27 @@ from node_import.stack.ports import LOOPBACK
 from node_import_tests.faults.proxy import Network, Proxy
 from node_import_tests.services.certificates import Authority, Certificate
 from node_import_tests.services.kafka import KafkaBroker
-from node_import_tests.services.machines import INSTANCE
 from node_import_tests.services.minio import MinioServer
 from node_import_tests.services.postgres import PostgresCluster
 from node_import_tests.services.running import free_ports
 from node_import_tests.support.databases import DatabaseFactory, TestDatabase
 
 POSTGRES_MAJOR = 18
+# Dagster connects anew for each event: to look for missing tables, and to prove a password, would
+# take most of the time of a short run.
+INSTANCE = """\
+storage:
+  postgres:
+    postgres_url:
+      env: DAGSTER_POSTGRES_URL
+    should_autocreate_tables: %s
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+telemetry:
+  enabled: false
+"""
+TRUST = "host all all 127.0.0.1/32 trust\n"
 IMPORTER_PASSWORD = "importer-of-the-fault-suite"
 PATIENCE = 60.0  # seconds
 
@@ -185,12 +199,17 @@ class DagsterDatabases(DatabaseFactory):
         """Let Dagster make its tables."""
         template = self._database(self._template)
         self._execute("CREATE DATABASE {}", sql.Identifier(self._template))
-        self._home.mkdir()
-        (self._home / "dagster.yaml").write_text(INSTANCE)
+        write_instance(self._home, makes_tables=True)
         with open_instance(self._home, as_url(template.admin_dsn)) as instance:
             instance.get_runs(limit=1)
             instance.all_instigator_state()
             instance.get_dynamic_partitions("none")
+
+
+def write_instance(home: Path, *, makes_tables: bool = False) -> None:
+    """A DAGSTER_HOME whose database the environment names."""
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text(INSTANCE % str(makes_tables).lower())
 
 
 @contextmanager
@@ -234,6 +253,7 @@ def open_lane(folder: Path) -> Iterator[Lane]:
             server.launch(guard)
         for server in (broker, minio, cluster):
             server.wait_until_ready()
+        _trust_loopback(cluster, folder / "postgres")
         databases = DatabaseFactory(cluster.admin_dsn, IMPORTER_PASSWORD)
         databases.migrate_template()
         dagster_databases = DagsterDatabases(cluster.admin_dsn, folder / "dagster")
@@ -250,6 +270,12 @@ def open_lane(folder: Path) -> Iterator[Lane]:
             kafka_bootstrap=broker.bootstrap_servers,
             s3_endpoint=minio.endpoint_url,
         )
+
+
+def _trust_loopback(cluster: PostgresCluster, folder: Path) -> None:
+    (folder / "data" / "pg_hba.conf").write_text(TRUST)
+    assert cluster.child.pid is not None
+    os.kill(cluster.child.pid, signal.SIGHUP)
 
 
 def _runs(process: psutil.Process) -> bool:

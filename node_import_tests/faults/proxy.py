@@ -47,6 +47,7 @@ class Proxy:
         self._passing.set()
         self._refusing = False
         self._cut_after: int | None = None
+        self._bytes_per_second: int | None = None
         self._server: asyncio.Server = network.call(self._listen())
 
     def cut(self) -> None:
@@ -66,10 +67,14 @@ class Proxy:
         """Reset every connection once `amount` bytes have come from the target, until `mend`."""
         self._cut_after = amount
 
+    def slow_down(self, bytes_per_second: int) -> None:
+        """What comes from the target comes no faster, over each connection, until `mend`."""
+        self._bytes_per_second = bytes_per_second
+
     def mend(self) -> None:
         """All passes again."""
         self._refusing = False
-        self._cut_after = None
+        self._cut_after = self._bytes_per_second = None
         self._network.call(self._set(passing=True))
 
     async def _listen(self) -> asyncio.Server:
@@ -98,8 +103,8 @@ class Proxy:
             return
         self._sockets.add(here)
         pumps = [
-            asyncio.create_task(self._pump(reader, here, None)),
-            asyncio.create_task(self._pump(there, writer, self._cut_after)),
+            asyncio.create_task(self._pump(reader, here)),
+            asyncio.create_task(self._pump(there, writer, from_target=True)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
@@ -112,15 +117,22 @@ class Proxy:
                 _reset(end)
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        from_target: bool = False,
     ) -> None:
         """Until the end of the stream, which is passed on as such; a break ends both directions."""
         passed = 0
         while data := await reader.read(CHUNK):
             await self._passing.wait()
-            passed += len(data)
-            if most is not None and passed > most:
-                raise ConnectionResetError
+            if from_target:
+                passed += len(data)
+                if self._cut_after is not None and passed > self._cut_after:
+                    raise ConnectionResetError
+                if self._bytes_per_second:
+                    await asyncio.sleep(len(data) / self._bytes_per_second)
             writer.write(data)
             await writer.drain()
         await self._passing.wait()

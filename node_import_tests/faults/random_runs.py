@@ -5,6 +5,7 @@ What the operating system decides (who runs when) is not repeated; kills at mark
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import shutil
@@ -17,7 +18,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from node_import_tests.faults.comparing import INFRASTRUCTURE, Expectation, differences
 from node_import_tests.faults.conductor import Conductor
 from node_import_tests.faults.lane import Lane, open_lane
 from node_import_tests.faults.mischief import (
@@ -32,7 +32,7 @@ from node_import_tests.faults.mischief import (
     Outage,
 )
 from node_import_tests.faults.nursery import Nursery
-from node_import_tests.faults.observed import Place
+from node_import_tests.faults.operating import finish
 from node_import_tests.faults.points import POINTS, Point
 from node_import_tests.faults.requests import REFUSED, Kind, Producer, Request
 from node_import_tests.faults.world import World, open_world
@@ -166,14 +166,7 @@ def carry_out(plan: Plan, world: World) -> list[str]:
         if number + 1 < len(plan.waves):
             until = time.monotonic() + plan.choose.uniform(0.5, 3.0)
             conductor.run_until(lambda until=until: time.monotonic() >= until)
-    conductor.run_until_quiet()
-    world.lane.ensure_up()
-    expectation = Expectation(codes=plan.codes)
-    wrong = differences(world, expectation)
-    if wrong or not plan.replays:
-        return wrong
-    _operate(world, conductor, expectation)
-    return [f"after the replay: {line}" for line in differences(world, expectation)]
+    return finish(conductor, plan.codes, replays=plan.replays)
 
 
 def _request(
@@ -188,53 +181,6 @@ def _request(
     return producer.file(domain, group, rows=rows, kind=kind, bad=bad)
 
 
-def _operate(world: World, conductor: Conductor, expectation: Expectation) -> None:
-    """Put missing files where they belong and replay what failed; the kills are over."""
-    world.triggers.clear()
-    for request in [r for r in world.requests if r.kind is Kind.MISSING_FILE]:
-        world.mend(request)
-    failed = _failed_jobs(world)
-    codes = {"FILE_NOT_FOUND", *INFRASTRUCTURE}
-    options = [word for code in sorted(codes) for word in ("--code", code)]
-    if any(code in codes for code in failed.values()):
-        process = world.start("command", arguments=["dlq", "replay", *options])
-        assert process.wait() == 0, process.tail()
-        conductor.run_until_quiet()
-    expectation.codes = frozenset()
-    for place, code in failed.items():
-        if code not in codes:
-            continue
-        if place in _superseded(world, failed):
-            expectation.left_failed[place] = code
-        else:
-            expectation.ends[place] = 2
-            expectation.reopened.add(place)
-
-
-def _failed_jobs(world: World) -> dict[Place, str]:
-    with world.database.connect() as conn:
-        rows = conn.execute(
-            "SELECT message_topic, message_offset, failure_code FROM nodes_import_job"
-            " WHERE status = 'FAILED'"
-        ).fetchall()
-    return {(topic, offset): code for topic, offset, code in rows}
-
-
-def _superseded(world: World, failed: dict[Place, str]) -> set[Place]:
-    """Failed files after which another file of their group was COMPLETED: nothing replays them."""
-    newest: dict[tuple[str, str], int] = {}
-    for (topic, offset), request in world.sent.items():
-        if request.is_file and (topic, offset) not in failed:
-            key = (topic, request.group)
-            newest[key] = max(newest.get(key, -1), offset)
-    return {
-        (topic, offset)
-        for topic, offset in failed
-        if (request := world.sent[topic, offset]).is_file
-        and offset < newest.get((topic, request.group), -1)
-    }
-
-
 def first_seed(given: int | None) -> int:
     """The one that was given, or any."""
     return secrets.randbelow(1_000_000) * 1_000 if given is None else given
@@ -243,6 +189,7 @@ def first_seed(given: int | None) -> int:
 def work_off(seeds: Sequence[int], folder: Path) -> None:
     """All these runs, one after the other in one lane; exit code 1 if one of them went wrong."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    _keep_clients_quiet(folder)
     failed = 0
     todo = list(seeds)
     while todo:
@@ -287,6 +234,13 @@ def run_one(seed: int, lane: Lane, nursery: Nursery, folder: Path) -> bool:
         _say(f"  its processes' logs are in {kept}")
     shutil.rmtree(folder, ignore_errors=True)
     return not wrong
+
+
+def _keep_clients_quiet(folder: Path) -> None:
+    """What our own clients say of services that were killed goes into a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = os.open(folder / "clients.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 2)
 
 
 def _say(text: str) -> None:

@@ -15,7 +15,7 @@ def points_of(world: World, kind: str) -> set[Point]:
     return {
         (kind, point, nth)
         for (of, point), times in world.reached().items()
-        if of == kind and point != "killed"
+        if of == kind and not point.startswith("signal ")
         for nth in range(1, min(times, MOST_TIMES) + 1)
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,9 @@ from node_import.database import Database
 from node_import.settings import Settings
 from node_import.stack.environment import settings_environment
 from node_import_tests.faults.injector import Trigger
-from node_import_tests.faults.lane import Lane, open_instance
+from node_import_tests.faults.lane import Lane, open_instance, write_instance
 from node_import_tests.faults.nursery import Nursery, Process
 from node_import_tests.faults.requests import Kind, Request, any_id
-from node_import_tests.services.machines import INSTANCE
 from node_import_tests.support.databases import TestDatabase
 from node_import_tests.support.kafka_messages import Sent, produce
 from node_import_tests.support.tenants import Tenant, make_tenant
@@ -113,10 +113,11 @@ class World:
         [place] = [place for place, sent in self.sent.items() if sent == request]
         self.sent[place] = request.mended()
 
-    def arm(self, kind: str, point: str, nth: int = 1) -> Trigger:
-        """One of the processes of that kind that start from now on dies there."""
+    def arm(self, kind: str, point: str, nth: int = 1, number: int = signal.SIGKILL) -> Trigger:
+        """One of the processes of that kind that start from now on gets that signal there."""
         armed = self.triggers.setdefault(kind, [])
-        trigger = Trigger(point, nth, str(self.folder / f"{kind}-{len(armed)}.died"))
+        once = str(self.folder / f"{kind}-{len(armed)}.died")
+        trigger = Trigger(point, nth, once, int(number))
         armed.append(trigger)
         return trigger
 
@@ -164,9 +165,9 @@ def open_world(
     """A fresh deployment in `folder`; whatever still runs in it is killed at the end."""
     case = any_id()
     names = [f"{case}-{letter}" for letter in "abcdef"[:tenants]]
-    for name in ("dagster", "tmp", "processes"):
+    for name in ("tmp", "processes"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "dagster" / "dagster.yaml").write_text(INSTANCE)
+    write_instance(folder / "dagster")
     with ExitStack() as stack:
         database = stack.enter_context(lane.databases.database())
         storage = stack.enter_context(lane.dagster_databases.database())
