@@ -10,56 +10,41 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from node_import.errors import UsageError
 from node_import.stack.start_failure import StartFailed
 from node_import_tests.services import artefacts
+from node_import_tests.services.lanes import run_side_by_side
 from node_import_tests.services.running import real_services
-
-TESTS = Path("node_import_tests")
-# They start the embedded services themselves: others would tell them nothing.
-ABOUT_THE_EMBEDDED_STACK = (
-    TESTS / "integration/stack",
-    TESTS / "acceptance/stack",
-    TESTS / "acceptance/cli/test_demo.py",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """What is run against one version of PostgreSQL."""
-
-    postgres: int
-    paths: tuple[Path, ...]
-
-
-SUITES = (
-    Suite(15, (TESTS / "integration", TESTS / "acceptance", TESTS / "services")),
-    # `make test` has tried all of it on 18, with the embedded Kafka and S3.
-    Suite(
-        18,
-        (
-            TESTS / "integration/intake",
-            TESTS / "services/test_two_intakes.py",
-            TESTS / "services/test_walk.py",
-        ),
-    ),
-)
+from node_import_tests.services.suites import SUITES, Suite
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: all passed; 1: a test failed; 2: the services cannot be started here."""
     parser = argparse.ArgumentParser(prog="python -m node_import_tests.services")
     parser.add_argument("--postgres", type=int, choices=(15, 18), help="only this version")
+    parser.add_argument("--suite", choices=[suite.name for suite in SUITES], help="only this one")
     options, pytest_arguments = parser.parse_known_args(arguments)
     # As Ctrl-C does: pytest is ended first, then the services.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    suites = [suite for suite in SUITES if options.postgres in (None, suite.postgres)]
+    suites = [
+        suite
+        for suite in SUITES
+        if options.postgres in (None, suite.postgres) and options.suite in (None, suite.name)
+    ]
     try:
         _find_programs(suites)
-        statuses = [_run(suite, pytest_arguments) for suite in suites]
+        if pytest_arguments:
+            # Which of its tests a suite has does not matter then, but which PostgreSQL.
+            by_postgres = {suite.postgres: suite for suite in suites}
+            statuses = [_run(suite, pytest_arguments) for suite in by_postgres.values()]
+        elif len(suites) == 1:
+            statuses = [_run(suites[0], [*suites[0].pytest_arguments()])]
+        else:
+            this = [sys.executable, "-m", __package__]
+            commands = [(one.name, [*this, "--suite", one.name]) for one in suites]
+            statuses = run_side_by_side(commands)
     except (UsageError, StartFailed) as error:
         print(error, file=sys.stderr)  # noqa: T201 - what a command says
         return 2
@@ -82,11 +67,7 @@ def _run(suite: Suite, pytest_arguments: Sequence[str]) -> int:
         real_services(Path(folder), suite.postgres) as variables,
     ):
         _say(f"Kafka, MinIO and PostgreSQL {suite.postgres} up in {time.monotonic() - began:.0f} s")
-        chosen = pytest_arguments or [
-            *(f"--ignore={path}" for path in ABOUT_THE_EMBEDDED_STACK),
-            *map(str, suite.paths),
-        ]
-        command = [sys.executable, "-m", "pytest", *chosen]
+        command = [sys.executable, "-m", "pytest", *pytest_arguments]
         done = subprocess.run(command, env={**os.environ, **variables}, check=False)
     _say(f"PostgreSQL {suite.postgres}: {time.monotonic() - began:.0f} s in all")
     return done.returncode

@@ -119,7 +119,8 @@ def _build_minio(folder: Path) -> None:
 
 
 def _tool(name: str, what: str) -> str:
-    found = shutil.which(name)
+    # Go's own installer leaves the path to its users.
+    found = shutil.which(name) or shutil.which(name, path="/usr/local/go/bin")
     if found is None:
         message = f"`{name}` is not here: install {what}"
         raise UsageError(message)

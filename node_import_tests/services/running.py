@@ -13,6 +13,7 @@ from pathlib import Path
 from node_import.stack.child import Guardian
 from node_import.stack.layout import PASS_THROUGH, write_private
 from node_import.stack.ports import free_port
+from node_import.stack.start_failure import StartFailed
 from node_import_tests.services.certificates import Authority
 from node_import_tests.services.kafka import KafkaBroker
 from node_import_tests.services.minio import MinioServer
@@ -21,6 +22,8 @@ from node_import_tests.support.services import PREFIX
 
 # Names a file with the rest: what a test of these services needs beyond their addresses.
 DETAILS_VARIABLE = PREFIX + "REAL_SERVICES"
+
+START_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,29 @@ def details() -> RealServices | None:
 def real_services(folder: Path, postgres_major: int) -> Iterator[dict[str, str]]:
     """Start everything in `folder`; gives the variables that point tests at it.
 
+    A port that is free when it is chosen can be another's a moment later: then all start anew.
+
     Raises:
         UsageError: a program is missing on this machine.
         StartFailed: one of the services does not come up.
     """
+    folder.chmod(PASS_THROUGH)
+    with ExitStack() as stack:
+        for number in range(START_TRIES):
+            own = folder / str(number)
+            own.mkdir()
+            try:
+                variables = stack.enter_context(_started(own, postgres_major))
+            except StartFailed as error:
+                if "in use" not in str(error) or number + 1 == START_TRIES:
+                    raise
+            else:
+                break
+        yield variables
+
+
+@contextmanager
+def _started(folder: Path, postgres_major: int) -> Iterator[dict[str, str]]:
     folder.chmod(PASS_THROUGH)
     authority = Authority()
     ports = free_ports(7)

@@ -1,0 +1,75 @@
+"""Several suites at a time, each a process of its own; what it prints is shown at its end.
+
+Much of a suite is waiting: for a tick of Dagster's daemon, for a lock, for a time that must pass.
+Two of them share two cores well.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+LANES = 2
+# For a suite's own goodbye: pytest's, then its services'.
+GRACE_SECONDS = 120.0
+
+
+def run_side_by_side(
+    commands: Sequence[tuple[str, Sequence[str]]], lanes: int = LANES
+) -> list[int]:
+    """The exit codes of named commands, `lanes` of them at a time, begun in this order.
+
+    What one prints is shown when it has ended. Interrupted, it ends those that run and waits.
+    """
+    waiting = [*commands][::-1]
+    running: list[_Lane] = []
+    codes: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="node-import-lanes-") as folder:
+        try:
+            while waiting or running:
+                while waiting and len(running) < lanes:
+                    name, command = waiting.pop()
+                    running.append(_Lane(name, command, Path(folder) / name))
+                time.sleep(0.2)
+                for lane in [lane for lane in running if lane.has_ended()]:
+                    running.remove(lane)
+                    codes.append(lane.show())
+        finally:
+            for lane in running:
+                lane.process.terminate()
+            for lane in running:
+                lane.process.wait(GRACE_SECONDS)
+    return codes
+
+
+class _Lane:
+    """One command that runs, and a file for what it prints."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self._name = name
+        self._log = log
+        self._began = time.monotonic()
+        _say(f"{name}: begun")
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def show(self) -> int:
+        """Print what it has said; its exit code."""
+        code = self.process.wait()
+        _say(self._log.read_text(encoding="utf-8", errors="replace"))
+        _say(f"{self._name}: ended with {code} after {time.monotonic() - self._began:.0f} s\n")
+        return code
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
