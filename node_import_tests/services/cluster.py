@@ -115,7 +115,7 @@ def open_cluster(
 ) -> Iterator[Cluster]:
     """Dagster's runs and events are in `storage`, which all machines know; none runs yet."""
     with pytest.MonkeyPatch.context() as monkeypatch, ExitStack() as stack:
-        instance_url = _as_url(storage.admin_dsn)
+        instance_url = as_url(storage.admin_dsn)
         monkeypatch.setenv("DAGSTER_POSTGRES_URL", instance_url)
         own = Machine(folder / "test", {})
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(own.dagster_home)))
@@ -130,7 +130,7 @@ def waiting_for_locks(database: TestDatabase) -> int:
     return int(count)
 
 
-def _as_url(dsn: str) -> str:
+def as_url(dsn: str) -> str:
     """The form that SQLAlchemy takes."""
     parts = conninfo_to_dict(dsn)
     login = f"{parts['user']}:{quote(str(parts.get('password', '')))}"
