@@ -151,7 +151,7 @@ def test_a_worker_that_is_killed_in_the_middle(cluster: Cluster, content: str) -
         victim.end()
     wait_until(lambda: cluster.recover() == 1, PATIENCE)
 
-    assert run.wait(60) != 0
+    assert run.wait(PATIENCE) != 0
     said = [entry.dagster_event for entry in deployment.instance.all_logs(cluster.run_ids()[0])]
     assert any("no sign of life" in (event.message or "") for event in said if event)
     loaded_before = rows(deployment.database, "SELECT count(*) FROM import_ledger")[0][0]
@@ -191,8 +191,8 @@ def test_a_canceled_run_stops_its_workers(cluster: Cluster, content: str) -> Non
         wait_until(lambda: loading_steps(cluster) == {"one"}, PATIENCE)
         wait_until(lambda: waiting_for_locks(deployment.database) > 0, PATIENCE)
         run.end(signal.SIGINT)
-        run.wait(60)
-        wait_until(lambda: waiting_for_locks(deployment.database) == 0, 60)
+        run.wait(PATIENCE)
+        wait_until(lambda: waiting_for_locks(deployment.database) == 0, PATIENCE)
     assert rows(deployment.database, "SELECT count(*) FROM nodes") == [(0,)]
     deployment.ask_for_references(["u-1"], "h")
     again = cluster.run("again")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from node_import.stack.environment import settings_environment
-from node_import_tests.services.topics import Topics, wait_until
+from node_import_tests.services.topics import TIMEOUT, Topics, wait_until
 from node_import_tests.support.intake_desk import Desk
 from node_import_tests.support.kafka_messages import produce, read_topic
 
@@ -53,7 +53,7 @@ class Ticking:
     def stop(self) -> None:
         """Let it finish its tick."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, self._log.read_text()
+        assert self.process.wait(TIMEOUT) == 0, self._log.read_text()
 
 
 def read_everything(desk: Desk) -> bool:
@@ -121,7 +121,7 @@ def test_a_process_that_is_killed_in_a_tick_leaves_the_lock_to_the_other(
         send_requests(desk)
         wait_until(lambda: len(desk.positions()) == PARTITIONS)
         victim.process.kill()
-        victim.process.wait(20)
+        victim.process.wait(TIMEOUT)
         wait_until(lambda: read_everything(desk))
     finally:
         if victim.process.poll() is None:

@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from node_import.settings import Settings
 
-TIMEOUT = 30.0
+TIMEOUT = 120.0  # seconds; machines are busy
 
 
 class Topics:
