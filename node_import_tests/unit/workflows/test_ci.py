@@ -46,11 +46,14 @@ def test_it_follows_githubs_schema() -> None:
 
 def test_it_runs_what_the_gate_runs() -> None:
     """Every target of .ci/run, by that name or in its parts, and none that does not exist."""
-    gate = set(MADE.findall((ROOT / ".ci/run").read_text(encoding="utf-8")))
+    text = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    gate = set(MADE.findall(text))
     parts = {"test": {"test-unit", "test-integration", "test-acceptance"}}
     wanted = {part for target in gate for part in parts.get(target, {target})}
     assert wanted <= made() <= targets()
     assert {"test-services", "image"} <= made()
+    scripts = {step["run"] for step in steps() if step.get("run", "").startswith(".ci/")}
+    assert scripts == set(re.findall(r"^\.ci/\S+", text, re.MULTILINE))
 
 
 def test_actions_are_pinned_by_commit() -> None:
@@ -82,6 +85,8 @@ def test_every_supported_python_is_tested() -> None:
     low, high = re.findall(r"3\.(\d+)", tomllib.loads(text)["project"]["requires-python"])
     versions = [f"3.{minor}" for minor in range(int(low), int(high))]
     assert jobs()["test"]["strategy"]["matrix"]["python"] == versions
+    on_containers = jobs()["service-containers"]["strategy"]["matrix"]["include"]
+    assert {one["python"] for one in on_containers} == set(versions)
 
 
 def test_service_containers_are_those_of_compose() -> None:
@@ -90,6 +95,6 @@ def test_service_containers_are_those_of_compose() -> None:
     job = jobs()["service-containers"]
     assert job["services"]["kafka"]["image"] == services["kafka"]["image"]
     assert any(services["minio"]["image"] in step.get("run", "") for step in job["steps"])
-    versions = job["strategy"]["matrix"]["postgres"]
+    versions = [one["postgres"] for one in job["strategy"]["matrix"]["include"]]
     assert [version.partition(".")[0] for version in versions] == ["15", "16", "17", "18"]
     assert services["postgres"]["image"].startswith(f"postgres:{versions[-1]}-")
