@@ -1,7 +1,8 @@
 """The programs of the real services: found on this machine, or built once and kept.
 
 They lie in `node-import-services` of $XDG_CACHE_HOME (`~/.cache`), in folders named by version;
-delete it to build anew. Kafka takes Maven some seconds, MinIO takes Go some minutes.
+delete it to build anew. Kafka takes Maven some seconds, MinIO takes Go some minutes;
+`python -m node_import_tests.services.artefacts` does that beforehand.
 """
 
 from __future__ import annotations
@@ -137,3 +138,11 @@ def _run(command: Sequence[str], *, cwd: str | Path, env: Mapping[str, str] | No
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - a command says what takes so long
+
+
+if __name__ == "__main__":
+    try:
+        kafka_jars()
+        minio_program()
+    except UsageError as error:
+        sys.exit(str(error))
