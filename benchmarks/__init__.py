@@ -1,0 +1,1 @@
+"""The yardstick: `make bench` measures imports beside the floor of PostgreSQL and other loaders."""
