@@ -7,11 +7,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 IMAGE ?= node-import:0.1.0
 EXTRAS ?=
 BENCH_OPTIONS ?=
+FAULT_OPTIONS ?=
 # Definitions are loaded without services: an instance of its own, and addresses nobody connects to.
 WORKSPACE_ENV := DAGSTER_HOME=$$(mktemp -d) NODE_IMPORT_POSTGRES_DSN=postgresql://nobody@localhost/none NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS=localhost:1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-thorough coverage bench lint format types validate docs wheel image image-try clean
+.PHONY: help setup demo up down test test-unit test-integration test-acceptance test-services test-faults test-thorough coverage bench lint format types validate docs wheel image image-try clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}'
@@ -60,6 +61,9 @@ test-acceptance: $(VENV)/.dev ## The node-import command as a user types it
 
 test-services: $(VENV)/.dev ## The same tests, and more, on real Kafka, MinIO, PostgreSQL 15 and 18 (needs Java, Maven, Go, PostgreSQL 15)
 	$(BIN)/python -m node_import_tests.services
+
+test-faults: $(VENV)/.dev ## Real services and processes, really killed; then RUNS=20 random runs (SEED=n RUNS=1: one again; QUICK=1: three minutes)
+	$(BIN)/python -m node_import_tests.faults $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(FAULT_OPTIONS)
 
 test-thorough: $(VENV)/.dev ## Unit and property tests with thousands of examples (minutes)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest node_import_tests/unit node_import_tests/integration/loading --timeout 3600

@@ -26,6 +26,11 @@ collect_ignore_glob = [] if os.environ.get(SHARD_VARIABLE) else ["test_*.py"]
 OpenWorld = Callable[..., AbstractContextManager[World]]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """`-m quick` chooses what `--quick` runs."""
+    config.addinivalue_line("markers", "quick: of the faults that are tried at every change")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what this session is to run."""
     number, of = map(int, os.environ.get(SHARD_VARIABLE, "1/1").split("/"))

@@ -258,11 +258,18 @@ def open_lane(folder: Path) -> Iterator[Lane]:
         databases.migrate_template()
         dagster_databases = DagsterDatabases(cluster.admin_dsn, folder / "dagster")
         dagster_databases.migrate_template()
+        services = []
+        for name, server, port, own in (
+            ("Kafka", broker, ports[8], ports[4]),
+            ("MinIO", minio, ports[9], ports[5]),
+            ("PostgreSQL", cluster, ports[10], ports[7]),
+        ):
+            proxy = Proxy(network, port, own)
+            stack.callback(proxy.close)
+            services.append(Service(name, server, proxy, guard))
         yield Lane(
-            folder=folder,
-            kafka=Service("Kafka", broker, Proxy(network, ports[8], ports[4]), guard),
-            minio=Service("MinIO", minio, Proxy(network, ports[9], ports[5]), guard),
-            postgres=Service("PostgreSQL", cluster, Proxy(network, ports[10], ports[7]), guard),
+            folder,
+            *services,
             databases=databases,
             dagster_databases=dagster_databases,
             s3_access_key=minio.access_key,

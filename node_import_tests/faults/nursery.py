@@ -118,6 +118,8 @@ class Nursery:
         self._zygote.stdin.close()
         self._zygote.wait(PATIENCE)
         self._reader.join(PATIENCE)
+        assert self._zygote.stdout is not None
+        self._zygote.stdout.close()
 
     def start(
         self,

@@ -30,9 +30,17 @@ class Network:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(30)
 
     def close(self) -> None:
-        """End the loop; its connections end with it."""
+        """End all connections, then the loop."""
+        self.call(self._end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
+        self._loop.close()
+
+    async def _end_tasks(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Proxy:
@@ -71,6 +79,10 @@ class Proxy:
         """What comes from the target comes no faster, over each connection, until `mend`."""
         self._bytes_per_second = bytes_per_second
 
+    def close(self) -> None:
+        """Listen no more."""
+        self._network.call(self._stop_listening())
+
     def mend(self) -> None:
         """All passes again."""
         self._refusing = False
@@ -79,6 +91,10 @@ class Proxy:
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._serve, LOOPBACK, self.port)
+
+    async def _stop_listening(self) -> None:
+        self._server.close()
+        await self._cut()
 
     async def _set(self, *, passing: bool) -> None:
         if passing:

@@ -92,6 +92,11 @@ def _submit(instance: dg.DagsterInstance, wanted: dg.RunRequest) -> None:
     if instance.get_runs(known, limit=1):
         return
     tags = {**wanted.tags, RUN_KEY_TAG: wanted.run_key, PARTITION_TAG: str(wanted.partition_key)}
+    create_run(instance, tags)
+
+
+def create_run(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> None:
+    """A run that waits for its launch."""
     repository = ReconstructableRepository.for_module(
         "node_import.definitions", "defs", working_directory=None
     )

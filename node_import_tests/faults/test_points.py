@@ -29,7 +29,30 @@ def test_the_list_of_points_is_whole(new_world: OpenWorld, kind: str) -> None:
         assert points_of(world, kind) == {point for point in POINTS if point[0] == kind}
 
 
-@pytest.mark.parametrize(("kind", "point", "nth"), POINTS)
+# Where a death is most likely to cost or to double something.
+QUICK = {
+    ("request_sensor", "intake.tick.Intake._settle: before commit", 1),
+    ("request_sensor", "intake.tick.Intake._settle: after commit", 1),
+    ("request_sensor", "daemon: before a run is submitted", 2),
+    ("run", "loading.slice_transaction.SliceTransaction.load: after commit", 2),
+    ("run", "jobs.closing.close: before commit", 1),
+    ("run", "jobs.closing.close: after commit", 1),
+    ("run", "publishing.status_publisher._Publisher._send_events: after send", 1),
+    ("recovery_sensor", "jobs.recovery._release: after commit", 1),
+    ("command", "replaying.replay.Replayer._send: after send", 1),
+}
+
+
+def _cases() -> list[object]:
+    return [pytest.param(*point, marks=[pytest.mark.quick] * (point in QUICK)) for point in POINTS]
+
+
+def test_the_quick_points_are_points() -> None:
+    """None of them has been renamed."""
+    assert set(POINTS) >= QUICK
+
+
+@pytest.mark.parametrize(("kind", "point", "nth"), _cases())
 def test_a_kill_at(new_world: OpenWorld, kind: str, point: str, nth: int) -> None:
     """One process dies there; the others bring everything to its end, once."""
     with new_world() as world:

@@ -44,6 +44,7 @@ class World:
     folder: Path
     settings: Settings
     database: TestDatabase
+    storage: TestDatabase
     dagster_url: str
     dagster_proxy_url: str
     instance: dg.DagsterInstance
@@ -181,6 +182,7 @@ def open_world(
             folder=folder,
             settings=settings,
             database=database,
+            storage=storage,
             dagster_url=url,
             dagster_proxy_url=lane.url_of(storage, proxy=True),
             instance=instance,

@@ -1,0 +1,120 @@
+"""Runs that lost their claim, and runs that meet: one works, the others change nothing."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from node_import.orchestration.dagster_runs import RUN_KEY_TAG
+from node_import_tests.faults.cases import IN_THE_MIDDLE
+from node_import_tests.faults.comparing import Expectation, differences
+from node_import_tests.faults.conductor import Conductor
+from node_import_tests.faults.loads import send_file, send_load
+from node_import_tests.faults.nursery import Process
+from node_import_tests.faults.operating import finish
+from node_import_tests.faults.roles import create_run
+from node_import_tests.faults.world import World
+
+BEFORE_SLICE_COMMITS = "loading.slice_transaction.SliceTransaction.load: before commit"
+AFTER_CLAIM = "jobs.claiming.claim_partition: after commit"
+BEFORE_CLOSING = "pipeline.close_job._Closing.close: after commit"
+# The first is a look, or leaves nothing behind.
+SECOND = {AFTER_CLAIM: 2, IN_THE_MIDDLE: 2, BEFORE_SLICE_COMMITS: 2}
+
+# xmin tells of every write, also of one that changes nothing.
+EVERYTHING = (
+    "SELECT xmin::text, * FROM nodes ORDER BY id",
+    "SELECT xmin::text, * FROM node_metadata ORDER BY node_id, metadata_key",
+    "SELECT xmin::text, * FROM nodes_import_job ORDER BY id",
+    "SELECT xmin::text, * FROM import_ledger ORDER BY job_id, slice_no",
+    "SELECT xmin::text, * FROM job_status_event ORDER BY id",
+    "SELECT xmin::text, * FROM job_dead_letter ORDER BY id",
+)
+
+
+def everything(world: World) -> list[list[tuple[Any, ...]]]:
+    """All rows that an import writes."""
+    with world.database.connect() as conn:
+        return [conn.execute(query).fetchall() for query in EVERYTHING]
+
+
+def frozen_run(world: World, conductor: Conductor, point: str) -> Process:
+    """The run that stands still at that point, and that nobody but its heartbeat misses."""
+    world.arm("run", point, SECOND.get(point, 1), signal.SIGSTOP)
+    stopped = f"signal {int(signal.SIGSTOP)}"
+
+    def standing() -> list[Process]:
+        return [process for process in world.processes if stopped in process.reached()]
+
+    conductor.run_until(lambda: bool(standing()))
+    return standing()[0]
+
+
+def is_told(world: World) -> bool:
+    """The only job is COMPLETED, and its answer is on the topic."""
+    with world.database.connect() as conn:
+        jobs = conn.execute("SELECT status FROM nodes_import_job").fetchall()
+        sent = conn.execute("SELECT published_at IS NOT NULL FROM job_status_event").fetchall()
+    return (jobs, sent) == ([("COMPLETED",)], [(True,)])
+
+
+@pytest.mark.parametrize(
+    "point",
+    [AFTER_CLAIM, pytest.param(IN_THE_MIDDLE, marks=pytest.mark.quick), BEFORE_CLOSING],
+)
+def test_a_run_that_stood_still_too_long_changes_nothing(world: World, point: str) -> None:
+    """Its job goes to another run; when it wakes up it finds that out before it writes."""
+    send_file(world, rows=400)
+    conductor = Conductor(world)
+    sleeper = frozen_run(world, conductor, point)
+    conductor.run_until(lambda: is_told(world))
+    before = everything(world)
+    sleeper.send(signal.SIGCONT)
+    sleeper.wait()
+    assert everything(world) == before
+    assert finish(conductor) == []
+
+
+def test_a_run_that_stands_still_in_a_transaction_holds_up_only_its_own_job(world: World) -> None:
+    """It holds locks on its job; the job of another run that died is looked after all the same."""
+    send_file(world, rows=400)
+    conductor = Conductor(world, monitors=False)
+    sleeper = frozen_run(world, conductor, BEFORE_SLICE_COMMITS)
+    world.arm("run", IN_THE_MIDDLE)
+    send_file(world, rows=300, seed=9, group="h")
+    conductor.run_until(lambda: _statuses(world)[-1] == "COMPLETED")
+    sleeper.send(signal.SIGCONT)
+    assert finish(conductor, frozenset({"TIMEOUT", "RUN_DIED"})) == []
+
+
+def _statuses(world: World) -> list[str]:
+    with world.database.connect() as conn:
+        query = "SELECT status FROM nodes_import_job ORDER BY sequence_no"
+        return [status for (status,) in conn.execute(query)]
+
+
+def test_two_runs_of_one_partition(world: World) -> None:
+    """As a re-execution in the UI while the first is alive: one imports, the other says why not."""
+    send_file(world)
+    conductor = Conductor(world)
+    conductor.run_until(lambda: bool(conductor.live_runs()))
+    [run] = world.instance.get_runs()
+    create_run(world.instance, {**run.tags, RUN_KEY_TAG: "again"})
+    assert finish(conductor) == []
+    assert len(world.instance.get_runs()) == 2
+
+
+@pytest.mark.quick
+def test_two_of_every_tick_at_once(world: World) -> None:
+    """As with two daemons, or ticks that overlap: nothing is done twice."""
+    send_load(world)
+    conductor = Conductor(world, overlap=2)
+    conductor.run_until_quiet()
+    assert differences(world, Expectation()) == []
+    with world.database.connect() as conn:
+        [(dispatched, jobs)] = conn.execute(
+            "SELECT sum(dispatch_no), count(*) FROM nodes_import_job"
+        ).fetchall()
+    assert dispatched == jobs
