@@ -137,8 +137,8 @@ class Service:
         with suppress(ProcessLookupError):
             (os.kill if leader_only else os.killpg)(child.pid, number)
         deadline = time.monotonic() + PATIENCE
-        while any(_runs(process) for process in family):
-            child.is_running()  # reaps it
+        # A process whose first thread is gone shows as a zombie while others are still dying.
+        while child.is_running() or any(_runs(process) for process in family):
             assert time.monotonic() < deadline, f"{self.name} does not die"
             time.sleep(0.01)
 
