@@ -41,6 +41,7 @@ def load_slices(
     stop: threading.Event,
     on_slice: Callable[[SliceResult], None] = lambda _: None,
     on_retry: Callable[[SliceRetry], None] = lambda _: None,
+    patience: Callable[[], float] = lambda: 0.0,
 ) -> BatchResult:
     """`Loader.load` with connections of its own."""
     with Loader(database, connections) as loader:
@@ -53,6 +54,7 @@ def load_slices(
             stop=stop,
             on_slice=on_slice,
             on_retry=on_retry,
+            patience=patience,
         )
 
 
@@ -81,13 +83,16 @@ class Loader:
         stop: threading.Event,
         on_slice: Callable[[SliceResult], None] = lambda _: None,
         on_retry: Callable[[SliceRetry], None] = lambda _: None,
+        patience: Callable[[], float] = lambda: 0.0,
     ) -> BatchResult:
         """Load those of `slices` that have staged rows; the ledger tells which are loaded.
 
         `on_slice` is called in this thread, once a slice that ended, in the order they end, and
-        `on_retry` once a slice that is begun again. When `stop` is set, or this thread is
-        interrupted, running queries are cancelled and rolled back, and no slice is begun. A slice
-        that fails is in the result and stops no other.
+        `on_retry` once a slice that is begun again. A slice that fails is in the result and stops
+        no other. When `stop` is set running queries are cancelled and rolled back, and no slice is
+        begun. When this thread is interrupted no slice is begun either, but those that run may
+        end within `patience()` seconds from then; it is asked again and again, since whoever
+        interrupted may lose patience.
 
         Raises:
             ClaimLost: the run no longer holds the job; what other slices committed stays.
@@ -106,7 +111,7 @@ class Loader:
         attempts = SliceAttempts(self._sessions, target, manifest, area, stop)
         wanted = [number for number in slices if number in attempts.rows_by_slice]
         futures = {self._threads.submit(attempts.load, number): number for number in wanted}
-        results = self._collect(futures, attempts, on_slice, on_retry)
+        results = self._collect(futures, attempts, on_slice, on_retry, patience)
         ended = {result.slice_no for result in results}
         return BatchResult(
             slices=tuple(sorted(results, key=lambda result: result.slice_no)),
@@ -120,6 +125,7 @@ class Loader:
         attempts: SliceAttempts,
         on_slice: Callable[[SliceResult], None],
         on_retry: Callable[[SliceRetry], None],
+        patience: Callable[[], float],
     ) -> list[SliceResult]:
         """The results as they come; whatever ends this ends all threads first."""
         results: list[SliceResult] = []
@@ -135,8 +141,13 @@ class Loader:
                     if result is not None:
                         results.append(result)
                         on_slice(result)
-        finally:
+        except Exception:  # the other slices cannot go on either
             self._end(pending, attempts)
+            raise
+        except BaseException:  # an interrupt
+            self._end(pending, attempts, patience)
+            raise
+        self._end(pending, attempts)
         for future in pending:
             result = None if future.cancelled() else future.result()
             if result is not None:  # it committed just before the stop
@@ -144,15 +155,36 @@ class Loader:
                 on_slice(result)
         return results
 
-    def _end(self, pending: set[Future[SliceResult | None]], attempts: SliceAttempts) -> None:
-        """Begin nothing more, cancel what runs, and wait until nothing runs."""
-        if not pending:
-            return
+    def _end(
+        self,
+        pending: set[Future[SliceResult | None]],
+        attempts: SliceAttempts,
+        patience: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Begin nothing more and wait until nothing runs, whatever interrupts the wait.
+
+        What still runs after `patience()` seconds is cancelled, and cannot commit any more.
+        """
         attempts.halt()
         running = {future for future in pending if not future.cancel()}
         began = time.monotonic()
+        cancelled_at: float | None = None
+        interrupt: BaseException | None = None
         while running:
-            self._sessions.cancel_queries()
-            if time.monotonic() - began > DEAF_SECONDS:
-                self._sessions.cut_all()
-            running = wait(running, POLL_SECONDS).not_done
+            try:
+                if cancelled_at is None and time.monotonic() - began >= patience():
+                    attempts.forbid()
+                    cancelled_at = time.monotonic()
+                self._sessions.cut_overdue()
+                if cancelled_at is not None:
+                    self._cancel(cancelled_at)
+                running = wait(running, POLL_SECONDS).not_done
+            except BaseException as error:  # noqa: BLE001 - raised when nothing runs any more
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def _cancel(self, since: float) -> None:
+        self._sessions.cancel_queries()
+        if time.monotonic() - since > DEAF_SECONDS:
+            self._sessions.cut_all()

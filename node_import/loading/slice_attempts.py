@@ -15,7 +15,7 @@ from node_import.errors import NodeImportError, TransientError
 from node_import.loading.results import SliceResult, SliceRetry
 from node_import.loading.session import LoadingSession, SessionPool
 from node_import.loading.slice_rows import SliceRows, prepared_rows
-from node_import.loading.slice_transaction import LoadTarget, SliceTransaction
+from node_import.loading.slice_transaction import Forbidden, LoadTarget, SliceTransaction
 from node_import.loading.slice_troubles import (
     PASSING,
     NoAnswer,
@@ -50,12 +50,17 @@ class SliceAttempts:
         self._area = area
         self._stop = stop
         self._halt = threading.Event()
+        self._forbidden = threading.Event()
         self.retries: SimpleQueue[SliceRetry] = SimpleQueue()
         self.rows_by_slice = manifest.rows_by_slice()
 
     def halt(self) -> None:
         """Begin nothing more."""
         self._halt.set()
+
+    def forbid(self) -> None:
+        """Commit nothing more; what is being committed this moment may still be."""
+        self._forbidden.set()
 
     def halted(self) -> bool:
         """Whether nothing more is to be begun."""
@@ -72,6 +77,8 @@ class SliceAttempts:
         while not self.halted():
             try:
                 result = self._attempt(slice_no)
+            except Forbidden:
+                return None
             except PASSING as error:
                 if self.halted():
                     return None
@@ -109,7 +116,9 @@ class SliceAttempts:
     def _transaction(
         self, session: LoadingSession, slice_no: int, limits: TimeLimits
     ) -> SliceResult:
-        transaction = SliceTransaction(session, self._target, slice_no, limits)
+        transaction = SliceTransaction(
+            session, self._target, slice_no, limits, is_forbidden=self._forbidden.is_set
+        )
         with session.limited(limits.slice):
             return transaction.load(self.rows_by_slice[slice_no], lambda: self._prepare(slice_no))
 

@@ -37,6 +37,10 @@ from node_import.loading.value_tables import ValueTable
 from node_import.sql import statements
 
 
+class Forbidden(Exception):
+    """The load was ended before the slice was; it rolls back."""
+
+
 class NodesMoved(Exception):
     """Somebody else inserted or deleted nodes of the slice meanwhile; begin it again."""
 
@@ -70,13 +74,19 @@ class SliceTransaction:
     """Loads one slice over one session; a second try needs a second object."""
 
     def __init__(
-        self, session: LoadingSession, target: LoadTarget, slice_no: int, limits: TimeLimits
+        self,
+        session: LoadingSession,
+        target: LoadTarget,
+        slice_no: int,
+        limits: TimeLimits,
+        is_forbidden: Callable[[], bool] = lambda: False,
     ) -> None:
         self._session = session
         self._conn = session.conn
         self._target = target
         self._slice_no = slice_no
         self._limits = limits
+        self._is_forbidden = is_forbidden
         self._parameters = target.parameters(slice_no)
 
     def load(self, rows: int, prepare: Callable[[], SliceRows]) -> SliceResult:
@@ -84,7 +94,7 @@ class SliceTransaction:
 
         Raises:
             ClaimLost: and nothing was changed.
-            NodesMoved, psycopg.Error: and nothing was changed.
+            Forbidden, NodesMoved, psycopg.Error: and nothing was changed.
         """
         self._session.make_tables(self._target.tables)
         with tenant_transaction(self._conn, self._target.claim.domain_id):
@@ -95,6 +105,8 @@ class SliceTransaction:
                 prepared = prepare()
             result = self._write(prepared)
             self._fill_ledger(result)
+            if self._is_forbidden():
+                raise Forbidden
             fence_slice(self._conn, self._target.claim)
         return result
 

@@ -92,6 +92,7 @@ class Imports:
         stop: threading.Event | None = None,
         on_slice: Callable[[SliceResult], None] = lambda _: None,
         on_retry: Callable[[SliceRetry], None] = lambda _: None,
+        patience: Callable[[], float] = lambda: 0.0,
         importer: Database | None = None,
     ) -> BatchResult:
         """Load all slices, or some."""
@@ -106,6 +107,7 @@ class Imports:
             stop=stop or threading.Event(),
             on_slice=on_slice,
             on_retry=on_retry,
+            patience=patience,
         )
 
     def load_with(
