@@ -93,6 +93,13 @@ class RunSettings(BaseSettings):
         default=60.0, gt=0, description="Silence after which a running import counts as dead."
     )
 
+    shutdown_grace_seconds: float = Field(
+        default=20.0,
+        ge=0,
+        description="How long slices may go on that are being loaded when their worker is told to "
+        "stop (SIGTERM). Keep it some seconds below what Docker or Kubernetes allows, 30 s.",
+    )
+
     @property
     def shares_no_disk(self) -> bool:
         """Whether steps of one import may run on several machines."""

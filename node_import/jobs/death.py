@@ -23,18 +23,26 @@ def after_run(conn: Connection, job: Job, state: RunState | None, max_attempts: 
     """Put the locked `job` back into the queue (True), or close it as FAILED (False).
 
     A job whose run was canceled is CANCELED; one on which `max_attempts` runs have died since
-    it was made or reopened is RUN_DIED.
+    it was made or reopened is RUN_DIED. A run whose worker was told to stop has not died: mostly
+    it has released its jobs itself, and otherwise they are due at once, too.
     """
     if state in {RunState.CANCELED, RunState.CANCELING}:
         give_up(conn, job, ErrorCode.CANCELED, "the run was canceled before it had ended")
         return False
+    if state is RunState.INTERRUPTED:
+        _put_back(conn, job, job.died_runs, 0.0)
+        return True
     died_runs = job.died_runs + 1
     if died_runs < max_attempts:
-        parameters = {"job_id": job.id, "backoff": backoff_seconds(died_runs)}
-        conn.execute(statements("dispatch.sql")["put_back"], parameters)
+        _put_back(conn, job, died_runs, backoff_seconds(died_runs))
         return True
     give_up(conn, job, ErrorCode.RUN_DIED, _why_given_up(job, died_runs))
     return False
+
+
+def _put_back(conn: Connection, job: Job, died_runs: int, backoff: float) -> None:
+    parameters = {"job_id": job.id, "died_runs": died_runs, "backoff": backoff}
+    conn.execute(statements("dispatch.sql")["put_back"], parameters)
 
 
 def _why_given_up(job: Job, died_runs: int) -> str:

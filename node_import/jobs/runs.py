@@ -17,6 +17,7 @@ class RunState(StrEnum):
     LIVE = "live"  # queued, not started, starting or started
     CANCELING = "canceling"  # asked to stop; it can still act
     OVER = "over"  # succeeded or failed
+    INTERRUPTED = "interrupted"  # failed, because its worker was told to stop
     CANCELED = "canceled"
 
     @property

@@ -72,7 +72,7 @@ def _refusal(
     if job.status is JobStatus.FAILED:
         return _refusal_of_failed(mine=mine, at_rest=at_rest)
     if job.status is JobStatus.PENDING and mine:
-        return "was taken from this run, which had counted as dead"
+        return "was taken from this run, which had counted as dead or was told to stop"
     holder = job.dagster_run_id
     if job.status is JobStatus.RUNNING and holder is not None and run_is_live(holder):
         return f"is being imported by run {holder}"

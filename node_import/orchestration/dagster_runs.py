@@ -11,8 +11,12 @@ from node_import.jobs.runs import RunState
 
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
+# Dagster writes it on a run that failed: dagster/_core/storage/runs/sql_run_storage.py.
+REASON_TAG = "dagster/failure_reason"
 
 _AT_WORK = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+_CANCELED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+_INTERRUPTED = "UNEXPECTED_TERMINATION"
 _STATES = {
     dg.DagsterRunStatus.CANCELING: RunState.CANCELING,
     dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
@@ -80,10 +84,17 @@ class DagsterRuns:
         run = self._instance.get_run_by_id(run_id)
         return run is not None and run.status in LIVE_STATUSES
 
+    def is_being_canceled(self, run_id: str) -> bool:
+        """Whether somebody has asked for the run's end, or marked it as ended."""
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and run.status in _CANCELED
+
     def _runs(self, wanted: dg.RunsFilter) -> Iterable[dg.DagsterRun]:
         return self._instance.get_runs(filters=wanted)
 
 
 def state_of(run: dg.DagsterRun) -> RunState:
-    """Whether the run can still act."""
+    """Whether the run can still act, and if not, why."""
+    if run.status is dg.DagsterRunStatus.FAILURE and run.tags.get(REASON_TAG) == _INTERRUPTED:
+        return RunState.INTERRUPTED
     return _STATES.get(run.status, RunState.LIVE)

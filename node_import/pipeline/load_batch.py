@@ -16,6 +16,7 @@ from node_import.pipeline.failures import failure_of
 from node_import.pipeline.left_alone import say_what_is_left_alone
 from node_import.pipeline.progress import Progress
 from node_import.pipeline.resolve_file import ResolvedJob
+from node_import.pipeline.stopping import Patience
 from node_import.pipeline.stream_parse import Batch, BatchUnit
 from node_import.pipeline.workshop import Run, Workshop
 from node_import.staging.manifest import Failure
@@ -131,6 +132,7 @@ class _Loading:
                 stop=threading.Event(),
                 on_slice=self._count,
                 on_retry=self._say_retry,
+                patience=Patience(self._run, self._workshop.settings.shutdown_grace_seconds),
             )
         except ClaimLost:
             raise

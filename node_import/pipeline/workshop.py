@@ -24,14 +24,15 @@ class Run:
     """One execution of the graph over one partition.
 
     `is_live` says of a run id whether that run can still act; `last_try` whether a failure of
-    this step will not be tried again and must become an outcome. `log` is what people read when
-    they look at the run.
+    this step will not be tried again and must become an outcome; `is_being_canceled` whether
+    somebody has asked for the run's end. `log` is what people read when they look at the run.
     """
 
     id: str
     partition_key: str
     is_live: Callable[[str], bool]
     last_try: bool = True
+    is_being_canceled: Callable[[], bool] = lambda: False
     log: logging.Logger = LOGGER
 
 

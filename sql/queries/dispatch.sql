@@ -47,9 +47,9 @@ UPDATE nodes_import_job SET dispatched_at = NULL, updated_at = now()
 WHERE id = ANY(%(job_ids)s);
 
 -- name: put_back
--- The run of these jobs died: they are due again after a while.
+-- The run of this job ended without it: it is due again after a while.
 UPDATE nodes_import_job SET
-    status = 'PENDING', dispatched_at = NULL, died_runs = died_runs + 1, updated_at = now(),
+    status = 'PENDING', dispatched_at = NULL, died_runs = %(died_runs)s, updated_at = now(),
     not_before = now() + make_interval(secs => %(backoff)s)
 WHERE id = %(job_id)s AND status IN ('PENDING', 'RUNNING');
 

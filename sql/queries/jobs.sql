@@ -85,6 +85,21 @@ RETURNING :job_columns;
 UPDATE nodes_import_job SET dispatched_at = NULL, updated_at = now()
 WHERE id = %(job_id)s AND status = 'PENDING';
 
+-- name: release_jobs
+-- The run gives back what it holds, because its worker is told to stop. Its jobs are due at once, and
+-- it is no run that died. In id order, as claims lock.
+WITH held AS (
+    SELECT id FROM nodes_import_job
+    WHERE dagster_run_id = %(run_id)s AND status = 'RUNNING'
+    ORDER BY id
+    FOR NO KEY UPDATE
+)
+UPDATE nodes_import_job AS job SET
+    status = 'PENDING', dispatched_at = NULL, not_before = now(), updated_at = now()
+FROM held
+WHERE job.id = held.id
+RETURNING job.id;
+
 -- name: fence_slice
 -- As ni_importer, in the tenant's transaction, and last: held longer it would block claim and close.
 SELECT FROM nodes_import_job

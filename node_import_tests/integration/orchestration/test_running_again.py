@@ -298,6 +298,8 @@ def test_a_canceled_run_stops_at_once(deployment: Deployment, blocked_nodes: Non
     def interrupt() -> None:
         while rows(deployment.database, waiting) == [(0,)]:
             time.sleep(0.05)
+        [run] = deployment.instance.get_runs()
+        deployment.instance.report_run_canceling(run)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
