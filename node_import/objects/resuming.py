@@ -19,6 +19,8 @@ FIRST_PAUSE = 0.5  # seconds; doubled after each try: 7.5 s over all of them
 # bytes hold an import for hours.
 PROGRESS_BYTES = 4 * MIB
 
+OnRetry = Callable[[int, TransientError], None]
+
 
 class Body(Protocol):
     """What the store answers a request for a range with."""
@@ -35,7 +37,8 @@ class ResumingStream(io.RawIOBase):
 
     `fetch(offset)` opens the object from `offset` to its end; what it raises but TransientError
     is passed on, so an object that was overwritten in between ends the reading. `body` is what
-    `fetch(0)` would give, where somebody has asked already.
+    `fetch(0)` would give, where somebody has asked already. `on_retry` is told from which byte
+    the object is read on, and why.
     """
 
     def __init__(
@@ -44,9 +47,11 @@ class ResumingStream(io.RawIOBase):
         size: int,
         body: Body | None = None,
         *,
+        on_retry: OnRetry = lambda _offset, _error: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._fetch = fetch
+        self._on_retry = on_retry
         self._size = size
         self._sleep = sleep
         self._offset = 0
@@ -77,11 +82,12 @@ class ResumingStream(io.RawIOBase):
         while True:
             try:
                 return self._read(wanted)
-            except TransientError:
+            except TransientError as error:
                 self._disconnect()
                 self._count_failure()
                 if self._tries >= MAX_TRIES:
                     raise
+                self._on_retry(self._offset, error)
                 self._sleep(FIRST_PAUSE * 2 ** (self._tries - 1))
 
     def _read(self, wanted: int) -> bytes:

@@ -20,7 +20,7 @@ from node_import.objects.location import LocalFile, ObjectLocation, S3Location, 
 from node_import.objects.own_bucket import OwnBucket
 from node_import.objects.pinned import PinnedObject
 from node_import.objects.refusals import is_vague, reading, writing
-from node_import.objects.resuming import ResumingStream
+from node_import.objects.resuming import OnRetry, ResumingStream
 from node_import.objects.upload import Upload
 from node_import.settings import Settings
 from node_import.sizes import MIB
@@ -94,10 +94,13 @@ class ObjectStore:
             raise PermanentError(ErrorCode.FILE_TOO_LARGE, message)
         return pinned
 
-    def open(self, pinned: PinnedObject) -> BinaryIO:
+    def open(
+        self, pinned: PinnedObject, *, on_retry: OnRetry = lambda _offset, _error: None
+    ) -> BinaryIO:
         """The pinned bytes as they lie in the store, start to end, in bounded memory.
 
-        Not seekable. A connection that breaks is taken up where it broke. Raises FILE_CHANGED,
+        Not seekable. A connection that breaks is taken up where it broke, and `on_retry` is told
+        from which byte, and why. Raises FILE_CHANGED,
         here or while reading, if the source is no longer what was pinned, and
         OBJECT_STORE_UNAVAILABLE when the tries are used up.
         """
@@ -107,7 +110,9 @@ class ObjectStore:
         def fetch(offset: int) -> ObjectBody:
             return self._fetch(pinned, offset)
 
-        return io.BufferedReader(ResumingStream(fetch, pinned.size), READ_BUFFER_BYTES)
+        return io.BufferedReader(
+            ResumingStream(fetch, pinned.size, on_retry=on_retry), READ_BUFFER_BYTES
+        )
 
     @contextmanager
     def write(self, key: str, content_type: str) -> Iterator[BinaryIO]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from node_import.errors import TransientError
 from node_import.jobs.record import Job
 from node_import.objects.pinned import PinnedObject
 from node_import.parsing.reject_file import RejectFile
@@ -88,6 +89,8 @@ class Parsed:
             "batches": len(batches),
             "slices": sum(len(unit.slices) for batch in batches for unit in batch.units),
         }
+        if retries := sum(manifest.read_retries for manifest in manifests):
+            shown["read_retries"] = retries
         keys = dict.fromkeys(key for manifest in manifests for key in manifest.metadata_keys)
         if keys:
             shown["metadata_keys"] = ", ".join(keys)
@@ -165,8 +168,15 @@ def _stage_file(
         line = "%s: %s of %s bytes read, %s rows so far."
         progress.say(line, source.url, f"{bytes_read:,}", f"{source.size:,}", f"{rows:,}")
 
-    with workshop.store.open(source) as stream:
-        return stage_file(
+    retries = 0
+
+    def say_retry(offset: int, error: TransientError) -> None:
+        nonlocal retries
+        retries += 1
+        run.log.warning("%s: read on from byte %s, since %s", source.url, f"{offset:,}", error)
+
+    with workshop.store.open(source, on_retry=say_retry) as stream:
+        manifest = stage_file(
             stream,
             rules=workshop.parse_rules(job.node_type),
             plan=plan_of(job),
@@ -179,6 +189,7 @@ def _stage_file(
             rejects=rejects,
             on_progress=say,
         )
+    return replace(manifest, read_retries=retries)
 
 
 def _failed(job: ResolvedJob, failure: Failure) -> Manifest:

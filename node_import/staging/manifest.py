@@ -59,6 +59,7 @@ class Manifest:
     csv_bytes: int = 0
     staged_bytes: int = 0
     parse_seconds: float = 0.0
+    read_retries: int = 0  # connections to the source that broke and were taken up
     failure: Failure | None = None
     area: str = ""  # name of the staging area, see pipeline.workshop
 

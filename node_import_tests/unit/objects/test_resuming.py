@@ -22,6 +22,7 @@ class BrittleStore:
         self.offsets: list[int] = []
         self.open_bodies = 0
         self.pauses: list[float] = []
+        self.told: list[tuple[int, str]] = []
 
     def fetch(self, offset: int) -> BrittleBody:
         self.offsets.append(offset)
@@ -29,7 +30,12 @@ class BrittleStore:
         return BrittleBody(self, offset, self.breaks.pop(0) if self.breaks else len(CONTENT))
 
     def stream(self) -> io.BufferedReader:
-        raw = ResumingStream(self.fetch, len(CONTENT), sleep=self.pauses.append)
+        raw = ResumingStream(
+            self.fetch,
+            len(CONTENT),
+            on_retry=lambda offset, error: self.told.append((offset, error.message)),
+            sleep=self.pauses.append,
+        )
         return io.BufferedReader(raw, 64 * 1024)
 
 
@@ -66,6 +72,13 @@ def test_pauses_grow_with_each_try_and_start_over_after_progress() -> None:
     store = BrittleStore(10, 0, 0, PROGRESS_BYTES, 0)
     assert store.stream().read() == CONTENT
     assert store.pauses == [0.5, 1.0, 2.0, 0.5, 1.0]
+
+
+def test_each_retry_is_told() -> None:
+    """From which byte the object is read on, and why."""
+    store = BrittleStore(10, 20)
+    assert store.stream().read() == CONTENT
+    assert store.told == [(10, "broken"), (30, "broken")]
 
 
 def test_the_tries_end() -> None:
