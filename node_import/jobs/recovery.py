@@ -14,7 +14,7 @@ from uuid import UUID
 
 from node_import.database import Connection, Database
 from node_import.jobs.death import after_run
-from node_import.jobs.record import Job, JobStatus
+from node_import.jobs.record import Job
 from node_import.jobs.runs import Runs, RunState
 from node_import.jobs.table import job_statement
 from node_import.settings import RunSettings
@@ -87,8 +87,9 @@ def _release(
     released = []
     for job_id in job_ids:
         with database.operator() as conn:
-            row = conn.execute(job_statement("lock_job"), {"job_id": job_id}).fetchone()
-            job = Job.from_row(row) if row is not None else None
-            if job and job.status is JobStatus.RUNNING and job.dagster_run_id == run_id:
-                released.append((job_id, after_run(conn, job, state, max_attempts)))
+            statement = job_statement("lock_job_of_run", "recovery.sql")
+            row = conn.execute(statement, {"job_id": job_id, "run_id": run_id}).fetchone()
+            if row is not None:
+                came_back = after_run(conn, Job.from_row(row), state, max_attempts)
+                released.append((job_id, came_back))
     return released

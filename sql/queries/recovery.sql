@@ -25,6 +25,13 @@ WHERE NOT EXISTS (
 SELECT id FROM nodes_import_job WHERE dagster_run_id = %(run_id)s AND status = 'RUNNING'
 ORDER BY id;
 
+-- name: lock_job_of_run
+-- Not if somebody holds it: a run that stands still between the end of a slice and its commit would
+-- keep recovery from all other jobs. The next look takes it.
+SELECT :job_columns FROM nodes_import_job
+WHERE id = %(job_id)s AND status = 'RUNNING' AND dagster_run_id = %(run_id)s
+FOR NO KEY UPDATE SKIP LOCKED;
+
 -- name: forget_heartbeats
 DELETE FROM run_heartbeat
 WHERE beaten_at < now() - interval '1 day'

@@ -7,7 +7,7 @@ import pytest
 from node_import.contracts.error_codes import ErrorCode
 from node_import.database import Database
 from node_import.errors import ClaimLost
-from node_import.jobs.claiming import claim_partition, hold_claims
+from node_import.jobs.claiming import claim_partition, fence_slice, hold_claims
 from node_import.jobs.closing import close
 from node_import.jobs.dispatch import Dispatch
 from node_import.jobs.outcome import JobOutcome
@@ -161,6 +161,26 @@ def test_a_run_that_comes_back_from_the_dead(
         close(conn, claim, JobOutcome(failure=(ErrorCode.TIMEOUT, "late")))
     assert hold_claims(importer, "p", "run", run_is_live=lambda _: False).claimed == []
     assert job_row(database, claim.job_id)["status"] == "PENDING"
+
+
+def test_a_run_that_stands_still_in_a_slice_holds_up_no_other_job(
+    importer: Database,
+    acme: Tenant,
+    settings: Settings,
+    runs: FakeRuns,
+    claim: Claim,
+    database: TestDatabase,
+) -> None:
+    """Stopped between the fence and the commit it holds its job's row; the next look takes that."""
+    put(database, acme.references(), partition_key="q", dispatch_no=1)
+    other = claim_partition(importer, "q", "other", run_is_live=lambda _: False).claimed[0][1]
+    runs.submit(Dispatch("q", "other", ()))
+    runs.end("run")
+    runs.end("other")
+    with importer.tenant(acme.domain_id) as conn:
+        fence_slice(conn, claim)
+        assert recover(importer, settings, runs) == Recovery(put_back=(other.job_id,))
+    assert recover(importer, settings, runs) == Recovery(put_back=(claim.job_id,))
 
 
 def test_old_heartbeats_are_swept(
