@@ -47,8 +47,12 @@ def produce(
     key: bytes | None = None,
     headers: Sequence[tuple[str, bytes | None]] = (),
 ) -> list[Sent]:
-    """Send `values` to one partition and wait until they are there."""
-    producer = Producer(settings.kafka_client_config())
+    """Send `values` to one partition and wait until they are there, in this order.
+
+    One request at a time: a busy broker can refuse one and take the next.
+    """
+    one_by_one = {"max.in.flight.requests.per.connection": 1}
+    producer = Producer({**settings.kafka_client_config(), **one_by_one})
     sent: list[Sent] = []
 
     def note(error: KafkaError | None, message: object) -> None:
