@@ -74,7 +74,7 @@ coverage: $(VENV)/.dev ## All tests, with a report of what they do not reach
 	$(BIN)/python -m coverage report --skip-covered
 
 bench: $(VENV)/.bench ## Measure imports beside PostgreSQL's floor and other loaders (QUICK=1: small, BIG=1: hours and 60 GB)
-	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(BIG),--big) $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(BIG),--big) $(if $(DOCUMENT),--document) $(BENCH_OPTIONS)
 
 lint: $(VENV)/.dev ## Linters, import rules and types
 	$(BIN)/ruff check .

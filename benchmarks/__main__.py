@@ -2,9 +2,11 @@
 
     make bench              about twenty minutes on two quiet cores
     make bench QUICK=1      a small one, to see that everything works; its figures say nothing
+    make bench DOCUMENT=1   the same, and puts the figures into docs/performance.md
     make bench BIG=1        more: 10 M rows, a 5 GB gz, a table that holds 10 M (an hour, 60 GB)
 
-Stop it and start it again with the same `--folder` and it goes on where it was.
+Stopped and started again with the same `--folder`, it goes on where it was. `--add` goes on with
+a run that was finished: with BIG=1 after one without.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.big import QUICK_BIG, BigBench, BigSizes
+from benchmarks.document import write_into_page
 from benchmarks.machine import machine_facts
 from benchmarks.plan import FULL, PARTS, QUICK, Bench
 from benchmarks.plot import draw
@@ -37,6 +40,8 @@ def main() -> int:
     tell = _teller()
     name = "quick" if options.quick else "latest"
     results = Results(folder / f"{name}.json", tell)
+    if results.facts.get("finished") and not options.add:
+        results = Results.anew(folder / f"{name}.json", tell)
     sizes = QUICK if options.quick else FULL
     if not results.facts:
         results.facts = {**machine_facts(_command(options)), "users": sizes.users}
@@ -50,8 +55,12 @@ def main() -> int:
             if options.big:
                 big = QUICK_BIG if options.quick else BigSizes()
                 BigBench(stack, results, big, folder, tell).run()
+        results.facts["finished"] = True
+        results.write()
     finally:
         _write(results, options.results, name, tell)
+        if options.document and not options.quick:
+            write_into_page(results)
     return 1 if any("failed" in why for why in results.skipped.values()) else 0
 
 
@@ -76,6 +85,10 @@ def _options() -> argparse.Namespace:
         type=Path,
         default=Path(tempfile.gettempdir()) / "node-import-bench",
         help="for data, the stack and what was measured so far",
+    )
+    parser.add_argument("--add", action="store_true", help="go on with a finished run")
+    parser.add_argument(
+        "--document", action="store_true", help="put the figures into docs/performance.md too"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the report goes")
     return parser.parse_args()

@@ -12,19 +12,27 @@ MB = 1_000_000
 
 def report(results: Results, plot: str | None) -> str:
     """The whole page; `plot` is the name of the picture beside it."""
-    parts = ["# Benchmark", *_facts(results), "", "## What it must show", "", *_verdicts(results)]
+    parts = [
+        "# Benchmark",
+        *facts_of(results),
+        "",
+        "## What it must show",
+        "",
+        *verdicts_of(results),
+    ]
     if plot:
         parts += ["", f"![Seconds of an import, of the floor and of other loaders]({plot})"]
     parts += ["", "## Seconds", "", *_seconds(results)]
-    parts += ["", "## Where the time goes", "", *_profile(results)]
-    parts += ["", "## Cost model", "", *_cost_model(results)]
+    parts += ["", "## Where the time goes", "", *profile_of(results)]
+    parts += ["", "## Cost model", "", *cost_model_of(results)]
     if results.skipped:
         parts += ["", "## Not measured", ""]
         parts += [f"- {name}: {why}" for name, why in sorted(results.skipped.items())]
     return "\n".join(parts) + "\n"
 
 
-def _facts(results: Results) -> Iterator[str]:
+def facts_of(results: Results) -> Iterator[str]:
+    """Machine, versions, load."""
     facts = results.facts
     yield ""
     yield f"`{facts['command']}` on {facts['date']}, at commit {facts['commit']}."
@@ -46,7 +54,8 @@ def _facts(results: Results) -> Iterator[str]:
     )
 
 
-def _verdicts(results: Results) -> Iterator[str]:
+def verdicts_of(results: Results) -> Iterator[str]:
+    """The table of goals."""
     yield "| | measured | must | great | |"
     yield "|---|---|---|---|---|"
     for row in verdicts.rows(results):
@@ -78,7 +87,8 @@ def _seconds(results: Results) -> Iterator[str]:
     )
 
 
-def _profile(results: Results) -> Iterator[str]:
+def profile_of(results: Results) -> Iterator[str]:
+    """The parts of three kinds of import."""
     for name in ("fresh", "identical", "changed"):
         imports = results.measured.get(name)
         if not imports:
@@ -99,7 +109,8 @@ def _profile(results: Results) -> Iterator[str]:
         yield ""
 
 
-def _cost_model(results: Results) -> Iterator[str]:
+def cost_model_of(results: Results) -> Iterator[str]:
+    """CPU-seconds, dollars, nodes a second by cores."""
     imports = results.measured.get("fresh")
     if not imports:
         yield "Needs the fresh import."

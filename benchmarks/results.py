@@ -48,6 +48,12 @@ class Results:
             self.facts, self.skipped = document["facts"], document["skipped"]
             self.measured = document["measured"]
 
+    @classmethod
+    def anew(cls, path: Path, tell: Callable[[str], None]) -> Results:
+        """With nothing in it, whatever the file holds."""
+        path.unlink(missing_ok=True)
+        return cls(path, tell)
+
     def has(self, name: str, count: int = 1) -> bool:
         """Whether so many repetitions are there."""
         return len(self.measured.get(name, ())) >= count
@@ -65,6 +71,7 @@ class Results:
             self.skip(name, f"failed: {error}")
             return
         self.measured.setdefault(name, []).append(one)
+        self.skipped.pop(name, None)
         self._tell(f"{name}: {_short(one)}")
         self.write()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -235,7 +236,8 @@ def make_tenant(database: Database, name: str) -> Tenant:
 
 @contextmanager
 def running_stack(folder: Path) -> Iterator[RunningStack]:
-    """Start a stack of its own in `folder`, and stop it afterwards."""
+    """Start a new stack in `folder`, and stop it afterwards; what an earlier one left goes."""
+    shutil.rmtree(folder, ignore_errors=True)
     layout = Layout(folder.absolute())
     layout.create()
     remember_ports(layout, choose_ports(PORTS))
