@@ -29,10 +29,9 @@ class Guardian:
         self._notes: dict[int, str] = {}
         self._process = self._launch()
 
-    def guard(self, pgid: int, first_signal: int, grace: float, *, leader_only: bool) -> None:
+    def guard(self, pgid: int, first_signal: int, grace: float) -> None:
         """End this process group should this process die."""
-        whom = "leader" if leader_only else "group"
-        self._notes[pgid] = f"guard {pgid} {int(first_signal)} {grace} {whom}"
+        self._notes[pgid] = f"guard {pgid} {int(first_signal)} {grace}"
         self._tell(self._notes[pgid])
 
     def forget(self, pgid: int) -> None:
@@ -89,8 +88,7 @@ class Child:
     """A program that runs beside us, in a process group (and session) of its own.
 
     A Ctrl-C at the terminal therefore does not reach it: the supervisor ends its children, in
-    order. `stop_signal` asks the group (with `leader_first`, its leader) to end; after `grace`
-    seconds the whole group is killed.
+    order. `stop_signal` asks the group to end; after `grace` seconds it is killed.
     """
 
     name: str
@@ -100,7 +98,6 @@ class Child:
     cwd: Path
     stop_signal: int = signal.SIGTERM
     grace: float = 10.0
-    leader_first: bool = False
     popen_arguments: Mapping[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
     _log_start: int = 0
@@ -124,7 +121,7 @@ class Child:
                 start_new_session=True,
                 **self.popen_arguments,
             )
-        guard.guard(self._process.pid, self.stop_signal, self.grace, leader_only=self.leader_first)
+        guard.guard(self._process.pid, self.stop_signal, self.grace)
 
     def exit_code(self) -> int | None:
         """None while it runs (or was never started); negative is the signal that ended it."""
@@ -143,7 +140,6 @@ class Child:
             self._process.pid,
             self.stop_signal,
             patience,
-            leader_only=self.leader_first,
             reap=self._process.poll,
         )
         guard.forget(self._process.pid)

@@ -17,6 +17,8 @@ DEFINITIONS = "node_import.definitions"
 CODE_LOCATION_THREADS = 16
 # Ticks that are on their way get this long when the stack stops.
 SHUTDOWN_SECONDS = 3
+# Run workers get this long: the default of NODE_IMPORT_SHUTDOWN_GRACE_SECONDS, and time to end.
+WORKER_SECONDS = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def dagster_processes(
     }
     workspace = ["-w", str(workspace_file(layout))]
 
-    def child(name: str, command: list[str], grace: float, *, leader_first: bool = False) -> Child:
+    def child(name: str, command: list[str], grace: float) -> Child:
         return Child(
             name=name,
             argv=python_command(*command),
@@ -47,7 +49,6 @@ def dagster_processes(
             # Not the user's folder: Dagster and the settings would read a `.env` there.
             cwd=layout.dagster_home,
             grace=grace,
-            leader_first=leader_first,
         )
 
     location = ["dagster", "api", "grpc", "-h", LOOPBACK, "-p", str(ports.code_location)]
@@ -56,9 +57,9 @@ def dagster_processes(
     location += ["--max-workers", str(CODE_LOCATION_THREADS)]
     webserver = ["dagster_webserver", "-h", LOOPBACK, "-p", str(ports.webserver), *workspace]
     return DagsterProcesses(
-        # Run workers live in its group. They are killed rather than asked: a run that is asked to
-        # end counts as cancelled, one that vanished is taken up again at the next start.
-        code_location=child("code-location", location, SHUTDOWN_SECONDS + 1, leader_first=True),
+        # Run workers live in its group, and the code location tells them nothing: the whole group
+        # is asked to end. Their slices may end, and their jobs go on at the next start.
+        code_location=child("code-location", location, WORKER_SECONDS),
         webserver=child("webserver", webserver, 5),
         daemon=child("daemon", ["dagster._daemon", "run", *workspace], 10),
     )

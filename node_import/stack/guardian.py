@@ -1,7 +1,7 @@
 """Ends the processes of a supervisor that died without ending them itself (SIGKILL, a crash).
 
 The supervisor starts this file as a program and keeps the write end of its standard input. As
-long as that is open, the guardian only takes notes, one a line: `guard PGID SIGNAL SECONDS WHOM`
+long as that is open, the guardian only takes notes, one a line: `guard PGID SIGNAL SECONDS`
 and `forget PGID`. When the input ends, it ends the process groups that are left, the last first.
 That works on every POSIX system and reaches grandchildren, run workers among them, which
 Linux's PR_SET_PDEATHSIG does not.
@@ -47,26 +47,24 @@ def stop_group(
     first_signal: int,
     grace: float,
     *,
-    leader_only: bool = False,
     reap: Callable[[], object] = lambda: None,
 ) -> bool:
     """Ask the process group to end, and kill it when `grace` seconds have passed.
 
-    With `leader_only` the others are not asked: they are killed if they outlive the leader's grace.
     `reap` is called between looks, for a parent that has to wait for its child.
     Returns whether asking was enough.
     """
-    _send(os.kill if leader_only else os.killpg, pgid, first_signal)
+    _send(pgid, first_signal)
     if _gone_within(pgid, grace, reap):
         return True
-    _send(os.killpg, pgid, signal.SIGKILL)
+    _send(pgid, signal.SIGKILL)
     _gone_within(pgid, 10, reap)
     return False
 
 
-def _send(how: Callable[[int, int], None], whom: int, number: int) -> None:
+def _send(pgid: int, number: int) -> None:
     try:
-        how(whom, number)
+        os.killpg(pgid, number)
     except (ProcessLookupError, PermissionError):
         return
 
@@ -86,15 +84,15 @@ def main() -> None:
     """Take notes until the supervisor is gone, then end what it left."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    guarded: dict[int, tuple[int, float, bool]] = {}
+    guarded: dict[int, tuple[int, float]] = {}
     for line in sys.stdin:
         match line.split():
-            case ["guard", pgid, number, grace, whom]:
-                guarded[int(pgid)] = (int(number), float(grace), whom == "leader")
+            case ["guard", pgid, number, grace]:
+                guarded[int(pgid)] = (int(number), float(grace))
             case ["forget", pgid]:
                 guarded.pop(int(pgid), None)
-    for group, (first_signal, patience, leader_only) in reversed(guarded.items()):
-        stop_group(group, first_signal, patience, leader_only=leader_only)
+    for group, (first_signal, patience) in reversed(guarded.items()):
+        stop_group(group, first_signal, patience)
 
 
 if __name__ == "__main__":

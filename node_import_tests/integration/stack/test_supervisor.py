@@ -90,6 +90,13 @@ def run_count(state: StackState) -> int:
     return int(row[0])
 
 
+def why_runs_failed(state: StackState) -> list[str]:
+    """What Dagster noted of each run that failed."""
+    with psycopg.connect(state.environment["DAGSTER_POSTGRES_URL"]) as conn:
+        query = "SELECT value FROM run_tags WHERE key = 'dagster/failure_reason'"
+        return [reason for (reason,) in conn.execute(query)]
+
+
 def webserver_is_another(state: StackState) -> bool:
     """Whether it was started again and answers."""
     now = last_state(Layout(state.data_dir))
@@ -100,7 +107,8 @@ def webserver_is_another(state: StackState) -> bool:
 
 def test_stack_survives_its_processes_and_dies_whole(tmp_path: Path) -> None:
     """A webserver that dies is started again; with the supervisor killed, nothing is left, not even
-    a run worker; the next start finds Dagster's history; a second Ctrl-C ends it without waiting.
+    a run worker, which was asked to end; the next start finds Dagster's history; a second Ctrl-C
+    ends it without waiting.
     """
     stack = Stack(tmp_path)
     state = stack.ready()
@@ -118,6 +126,7 @@ def test_stack_survives_its_processes_and_dies_whole(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     state = stack.ready()
     assert run_count(state) == 1
+    assert why_runs_failed(state) == ["UNEXPECTED_TERMINATION"]
     stack.process.send_signal(signal.SIGINT)
     stack.wait_until(lambda: "Stopping" in stack.output())
     stack.process.send_signal(signal.SIGINT)
