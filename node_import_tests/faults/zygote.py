@@ -25,18 +25,18 @@ from typing import Any
 import botocore.loaders
 import dagster._core.executor.in_process
 import dagster._core.instance.factory
-import dagster._core.storage.root
+import dagster._core.storage.root  # noqa: F401
 import dagster_postgres
 import dagster_postgres.event_log
 import dagster_postgres.run_storage
-import dagster_postgres.schedule_storage
-import polars as pl
+import dagster_postgres.schedule_storage  # noqa: F401
+import polars as pl  # noqa: F401
 import psycopg2
-import psycopg2.extras
+import psycopg2.extras  # noqa: F401
 import sqlalchemy
 import sqlalchemy.dialects.postgresql.psycopg2
 
-from node_import.cli import app as _app
+from node_import.cli import app as _app  # noqa: F401
 from node_import.jobs import death, dispatch
 from node_import.objects.client import s3_client
 from node_import.orchestration.resources import _store
@@ -132,7 +132,7 @@ def _fork(order: dict[str, Any]) -> int:
         injector.install()
         answer = ROLES[order["role"]](order, injector)
         Path(order["answer"]).write_text(json.dumps(answer))
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the end of the process
         traceback.print_exc()
         _leave(1)
     _leave(0)
