@@ -43,6 +43,7 @@ def run_side_by_side(
                 lane.process.terminate()
             for lane in running:
                 lane.process.wait(GRACE_SECONDS)
+                lane.show()
     return codes
 
 
