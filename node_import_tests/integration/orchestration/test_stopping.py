@@ -14,6 +14,7 @@ import pytest
 from node_import.jobs.dispatch import Dispatch
 from node_import.jobs.recovery import recover
 from node_import.orchestration.dagster_runs import DagsterRuns
+from node_import.orchestration.executors import executor_of
 from node_import.orchestration.job import JOB_NAME, import_job
 from node_import_tests.support.deployment import Deployment, metadata_of
 from node_import_tests.support.run_workers import PATIENCE_SECONDS, RunWorker, run_worker
@@ -24,7 +25,7 @@ WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     " AND usename = 'ni_importer' AND wait_event_type = 'Lock'"
 )
-# A node that is there already, so that it can be locked; neither in the first slice nor in the last.
+# A node that is there already, so that it can be locked; it is not in the first slice.
 LOCKED = "u-7"
 NODE = (
     "INSERT INTO nodes (id, reference_id, group_id, type, domain_id, created_at)"
@@ -58,7 +59,7 @@ def dispatched(deployment: Deployment) -> Dispatch:
 
 def worker_for(deployment: Deployment, due: Dispatch) -> AbstractContextManager[RunWorker]:
     """A process for its run."""
-    job = import_job(dg.in_process_executor)
+    job = import_job(executor_of(deployment.settings))
     return run_worker(deployment.instance, job, SMALL_SLICES, due)
 
 
@@ -157,6 +158,28 @@ def test_a_canceled_run_is_not_given_time(deployment: Deployment) -> None:
     assert recover(deployment.tenant.database, deployment.settings, runs).closed == due.job_ids
     row = deployment.row(due.job_ids[0])
     assert (row["status"], row["failure_code"]) == ("FAILED", "CANCELED")
+
+
+def test_steps_in_processes_of_their_own(deployment: Deployment) -> None:
+    """The slice in hand ends in its process; the job is due again when the whole run has ended."""
+    deployment.configure(executor="multiprocess", shutdown_grace_seconds=60.0)
+    due = dispatched(deployment)
+    with (
+        held(deployment, f"SELECT FROM nodes WHERE reference_id = '{LOCKED}' FOR UPDATE") as other,
+        worker_for(deployment, due) as worker,
+    ):
+        until_it_waits(deployment, worker)
+        before = slices_loaded(deployment)
+        worker.send(signal.SIGTERM)
+        worker.until_it_says("told to stop")
+        other.rollback()
+        assert worker.wait().status is dg.DagsterRunStatus.FAILURE
+    assert slices_loaded(deployment) == before + 1
+    assert deployment.row(due.job_ids[0])["status"] == "RUNNING"
+    runs = DagsterRuns(deployment.instance, JOB_NAME)
+    assert recover(deployment.tenant.database, deployment.settings, runs).put_back == due.job_ids
+    row = deployment.row(due.job_ids[0])
+    assert (row["status"], row["died_runs"]) == ("PENDING", 0)
 
 
 def test_a_worker_that_is_told_to_stop_while_it_closes(deployment: Deployment) -> None:
