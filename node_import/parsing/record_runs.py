@@ -91,11 +91,17 @@ def stand_in_for_quotes(block: bytes) -> bytes:
 
 def with_stand_ins(run: bytes, delimiter: bytes, stand_in: bytes) -> bytes:
     """A `mixed` run as a `quoted` one: `stand_in` for each quote within an unquoted field."""
-    return _quotes(delimiter).sub(lambda quote: quote[1] or stand_in, run)
+    parts = _quotes(delimiter).split(run)
+    parts[1::2] = [stand_in if rest is None else b'"' + rest for rest in parts[1::2]]
+    return b"".join(parts)
 
 
 @cache
 def _quotes(delimiter: bytes) -> re.Pattern[bytes]:
-    """Whole quoted fields, in group 1, and every other quote."""
-    opening = rb'(?:(?<=[%b\n])|\A)"' % re.escape(delimiter)
-    return re.compile(rb'(%b[^"]*+(?:""[^"]*+)*+")|"' % opening)
+    """A quote, and in group 1 the rest of the quoted field if it opens one.
+
+    It begins with a quote and nothing else, so that the search runs from quote to quote; with the
+    field's beginning in front it was tried at each byte, and took as long as all the rest.
+    """
+    opens = rb'(?:(?<=[%b\n]")|(?<=\A"))' % re.escape(delimiter)
+    return re.compile(rb'"(%b[^"]*+(?:""[^"]*+)*+")?+' % opens)

@@ -63,7 +63,9 @@ class RecordTable:
         if not runs.stand_in:
             return table
         stand_in = runs.stand_in.decode()
-        return table.with_columns(pl.all().str.replace_all(stand_in, '"', literal=True))
+        found = table.select(pl.all().str.contains(stand_in, literal=True).any()).row(0)
+        held = [name for name, is_found in zip(table.columns, found, strict=True) if is_found]
+        return table.with_columns(pl.col(held).str.replace_all(stand_in, '"', literal=True))
 
     def _checked(self, table: pl.DataFrame) -> list[pl.Expr]:
         """The reference trimmed, the type told, and whether the row needs a closer look."""
