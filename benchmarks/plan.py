@@ -100,7 +100,10 @@ class Bench:
             "parsing": self._measure_parsing,
             "messages": self._measure_messages,
         }
-        measures[part](number, tenant)
+        try:
+            measures[part](number, tenant)
+        except Exception as error:  # noqa: BLE001 - the other parts go on; the report says it
+            self.results.skip(f"{part}, round {number + 1}", f"failed: {error}")
 
     def _measure_floor(self, number: int, _tenant: Tenant) -> None:
         """In the first round over each number of connections, then over the best one."""

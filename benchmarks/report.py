@@ -48,6 +48,9 @@ def facts_of(results: Results) -> Iterator[str]:
         + ". PostgreSQL, Kafka, S3, Dagster and the importer share the machine."
     )
     yield ""
+    if "QUICK=1" in facts["command"]:
+        yield "**Small files, one round: these figures only show that everything works.**"
+        yield ""
     yield (
         "Figures are medians over the rounds, with the least and the greatest. Rounds are "
         "interleaved: each holds every measurement once."
