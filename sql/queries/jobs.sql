@@ -16,10 +16,10 @@ SELECT
     key_bytes, value_bytes, header_bytes
 FROM unnest(
     %(ids)s::uuid[], %(domain_ids)s::uuid[], %(group_ids)s::uuid[], %(kinds)s::text[],
-    %(node_types)s::text[], %(reference_counts)s::int[], %(requests)s::jsonb[],
+    %(node_types)s::text[], %(reference_counts)s::int[], %(requests)b::jsonb[],
     %(traceparents)s::text[], %(clusters)s::text[], %(topics)s::text[], %(partitions)s::int[],
-    %(offsets)s::bigint[], %(timestamps)s::bigint[], %(keys)s::bytea[], %(values)s::bytea[],
-    %(headers)s::bytea[]
+    %(offsets)s::bigint[], %(timestamps)s::bigint[], %(keys)b::bytea[], %(values)b::bytea[],
+    %(headers)b::bytea[]
 ) WITH ORDINALITY AS new_job (
     id, domain_id, group_id, kind, node_type, reference_count, request, traceparent,
     cluster, topic, partition_no, offset_no, timestamp_ms, key_bytes, value_bytes, header_bytes,
