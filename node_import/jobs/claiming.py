@@ -18,6 +18,7 @@ from node_import.jobs.transitions import Granted, Refused, decide_claims
 from node_import.sql import statements
 
 RunIsLive = Callable[[str], bool]
+IsGivenUp = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ def claim_partition(
     run_id: str,
     *,
     run_is_live: RunIsLive,
+    is_given_up: IsGivenUp = lambda: False,
     force: bool = False,
 ) -> PartitionClaim:
     """Claim what may be claimed of the partition, in one transaction; see `decide_claims`.
@@ -47,9 +49,10 @@ def claim_partition(
     """
     with database.operator() as conn:
         seen = jobs_of_partition(conn, partition_key)
-    live = _live_holders(seen, run_id, run_is_live)  # asks Dagster: not while rows are locked
+    # Both ask Dagster: not while rows are locked.
+    live, given_up = _live_holders(seen, run_id, run_is_live), is_given_up()
     with database.operator() as conn:
-        return _claim_locked(conn, partition_key, run_id, live, force=force)
+        return _claim_locked(conn, partition_key, run_id, live, given_up=given_up, force=force)
 
 
 def hold_claims(
@@ -58,6 +61,7 @@ def hold_claims(
     run_id: str,
     *,
     run_is_live: RunIsLive,
+    is_given_up: IsGivenUp = lambda: False,
     job_ids: Collection[UUID] | None = None,
     force: bool = False,
 ) -> PartitionClaim:
@@ -71,9 +75,11 @@ def hold_claims(
     jobs = _only(seen, job_ids)
     if all(job.status is JobStatus.RUNNING and job.dagster_run_id == run_id for job in jobs):
         return PartitionClaim([(job, claim_of(job)) for job in jobs], [])
-    live = _live_holders(seen, run_id, run_is_live)
+    live, given_up = _live_holders(seen, run_id, run_is_live), is_given_up()
     with database.operator() as conn:
-        return _claim_locked(conn, partition_key, run_id, live, force=force, job_ids=job_ids)
+        return _claim_locked(
+            conn, partition_key, run_id, live, given_up=given_up, force=force, job_ids=job_ids
+        )
 
 
 def fence_slice(conn: Connection, claim: Claim) -> None:
@@ -113,13 +119,16 @@ def _claim_locked(
     run_id: str,
     live: dict[str, bool],
     *,
+    given_up: bool,
     force: bool,
     job_ids: Collection[UUID] | None = None,
 ) -> PartitionClaim:
     rows = conn.execute(job_statement("lock_partition"), {"partition_key": partition_key})
     jobs = [Job.from_row(row) for row in rows]
     # A holder that was not there a moment ago has just claimed it, so it is alive.
-    decisions = decide_claims(jobs, run_id, lambda holder: live.get(holder, True))
+    decisions = decide_claims(
+        jobs, run_id, lambda holder: live.get(holder, True), given_up=given_up
+    )
     jobs = _only(jobs, job_ids)
     won, refusals = _write_claims(conn, jobs, decisions, run_id, force=force)
     result = PartitionClaim([], [])

@@ -33,7 +33,7 @@ class Refused:
 
 
 def decide_claims(
-    jobs: Sequence[Job], run_id: str, run_is_live: Callable[[str], bool]
+    jobs: Sequence[Job], run_id: str, run_is_live: Callable[[str], bool], *, given_up: bool = False
 ) -> dict[UUID, Granted | Refused]:
     """What the run `run_id` may do with each job of a partition; `jobs` are all of them.
 
@@ -42,9 +42,13 @@ def decide_claims(
     then somebody executes it again in the UI, and they go FAILED → PENDING → RUNNING in one
     transaction. Otherwise the run is for those that wait, and the FAILED ones beside them have
     had their answer.
+
+    A run that was `given_up` (Dagster counts it as over, but its process works on) goes on with
+    what it holds and takes nothing new: two of them would each find the other dead, for ever.
     """
     at_rest = all(_is_at_rest(job, run_id, run_is_live) for job in jobs)
-    return {job.id: _decide(job, run_id, run_is_live, at_rest=at_rest) for job in jobs}
+    decisions = {job.id: _decide(job, run_id, run_is_live, at_rest=at_rest) for job in jobs}
+    return {id_: _unless_given_up(d) for id_, d in decisions.items()} if given_up else decisions
 
 
 def _is_at_rest(job: Job, run_id: str, run_is_live: Callable[[str], bool]) -> bool:
@@ -62,6 +66,12 @@ def _decide(
         return Granted(job.attempt, new=False)
     refusal = _refusal(job, run_is_live, mine=mine, at_rest=at_rest)
     return Refused(refusal) if refusal else Granted(job.attempt + 1, new=True)
+
+
+def _unless_given_up(decision: Granted | Refused) -> Granted | Refused:
+    if isinstance(decision, Granted) and decision.new:
+        return Refused("is left to another run, since this one counted as dead")
+    return decision
 
 
 def _refusal(

@@ -42,6 +42,7 @@ def held_jobs(workshop: Workshop, run: Run, jobs: Sequence[ResolvedJob]) -> Held
         run.partition_key,
         run.id,
         run_is_live=run.is_live,
+        is_given_up=run.is_given_up,
         job_ids=prepared.keys(),
     )
     held = ((replace(prepared[job.id], claim=claim), job) for job, claim in claimed.claimed)

@@ -78,7 +78,13 @@ def resolve_file(workshop: Workshop, run: Run) -> Resolution:
     Raises:
         TransientError: the database or the store is away and the step has another try.
     """
-    claimed = claim_partition(workshop.database, run.partition_key, run.id, run_is_live=run.is_live)
+    claimed = claim_partition(
+        workshop.database,
+        run.partition_key,
+        run.id,
+        run_is_live=run.is_live,
+        is_given_up=run.is_given_up,
+    )
     refused = left_alone_by(claimed)
     say_what_is_left_alone(run, refused)
     if not claimed.claimed:

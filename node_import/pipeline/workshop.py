@@ -35,6 +35,10 @@ class Run:
     is_being_canceled: Callable[[], bool] = lambda: False
     log: logging.Logger = LOGGER
 
+    def is_given_up(self) -> bool:
+        """Whether this run counts as over: it was silent for too long, or was deleted."""
+        return not self.is_live(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Workshop:

@@ -52,6 +52,25 @@ def test_refused(status: str, holder: str | None, why: str) -> None:
     assert why in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("status", "holder"),
+    [("PENDING", None), ("PENDING", "dead"), ("FAILED", "dead"), ("RUNNING", "dead")],
+)
+def test_a_run_that_was_given_up_takes_nothing(status: str, holder: str | None) -> None:
+    """Two that were thought dead and are not would take a job from each other for ever."""
+    job = a_job(status=JobStatus(status), dagster_run_id=holder, attempt=2)
+    decision = decide_claims([job], "me", LIVE.__getitem__, given_up=True)[job.id]
+    assert isinstance(decision, Refused)
+    assert "counted as dead" in decision.reason
+
+
+def test_a_run_that_was_given_up_goes_on_with_what_it_holds() -> None:
+    """Nobody has taken it, so nobody else works at it."""
+    job = a_job(status=JobStatus.RUNNING, dagster_run_id="me", attempt=2)
+    decisions = decide_claims([job], "me", LIVE.__getitem__, given_up=True)
+    assert decisions[job.id] == Granted(2, new=False)
+
+
 @given(st.sampled_from(JobStatus), st.sampled_from([None, "me", "live", "dead"]), st.integers(0, 9))
 def test_a_claim_is_a_legal_way(status: JobStatus, holder: str | None, attempt: int) -> None:
     """Whatever is granted ends in RUNNING by legal steps, and attempts only grow."""
