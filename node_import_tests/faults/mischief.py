@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from node_import_tests.faults.conductor import Conductor
 from node_import_tests.faults.lane import Service
 from node_import_tests.faults.nursery import Process
+from node_import_tests.faults.world import EXPIRY
 
 # Which codes a job may fail with for want of each service, when its tries are used up.
 CODES_OF = {
@@ -43,14 +44,15 @@ class Fault:
     codes: frozenset[str] = frozenset()
     _seen: float | None = None
     _done: bool = False
+    _never: bool = False
+    _next_look: float = 0.0
 
     def act(self, conductor: Conductor) -> None:
         """Look whether it is time."""
         if self._done:
             return
         if self._seen is None:
-            if any(process.kind == self.moment.kind for process in conductor.world.processes):
-                self._seen = time.monotonic()
+            self._look(conductor)
             return
         if time.monotonic() >= self._seen + self.moment.delay:
             self._done = self.strike(conductor)
@@ -58,6 +60,14 @@ class Fault:
     def is_over(self) -> bool:
         """Done, and nothing of it lasts."""
         return self._done
+
+    def _look(self, conductor: Conductor) -> None:
+        """Whether its moment has begun, or never comes: some requests need no run."""
+        if any(process.kind == self.moment.kind for process in conductor.world.processes):
+            self._seen = time.monotonic()
+        elif time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + 0.5
+            self._done = self._never = conductor.is_done()
 
     def strike(self, conductor: Conductor) -> bool:
         """Do it; False if there is nothing to do it to yet."""
@@ -85,7 +95,7 @@ class Kill(Fault):
 class Freeze(Fault):
     """SIGSTOP to a run for longer than a silent run may live, then SIGCONT."""
 
-    seconds: float = 6.0
+    seconds: float = EXPIRY + 2.0
     _frozen: Process | None = None
     _until: float = 0.0
 
@@ -133,7 +143,7 @@ class Outage(Fault):
 
     def is_over(self) -> bool:
         """It is back."""
-        return super().is_over() and self._thread is not None and not self._thread.is_alive()
+        return self._never or (super().is_over() and not _lives(self._thread))
 
     def _be_away(self, service: Service) -> None:
         begin, end = _WAYS[self.how]
@@ -215,7 +225,7 @@ class Lock(Fault):
 
     def is_over(self) -> bool:
         """It is released."""
-        return super().is_over() and self._thread is not None and not self._thread.is_alive()
+        return self._never or (super().is_over() and not _lives(self._thread))
 
     def _hold(self, conductor: Conductor) -> None:
         try:
@@ -224,6 +234,10 @@ class Lock(Fault):
                 self._release.wait(self.seconds)
         except psycopg.Error:  # PostgreSQL was killed under it
             return
+
+
+def _lives(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()
 
 
 def service_named(conductor: Conductor, name: str) -> Service:

@@ -15,6 +15,7 @@ from node_import_tests.faults.loads import send_file, send_load
 from node_import_tests.faults.nursery import Process
 from node_import_tests.faults.operating import finish
 from node_import_tests.faults.roles import create_run
+from node_import_tests.faults.test_outages import locked_nodes
 from node_import_tests.faults.world import World
 
 BEFORE_SLICE_COMMITS = "loading.slice_transaction.SliceTransaction.load: before commit"
@@ -40,16 +41,17 @@ def everything(world: World) -> list[list[tuple[Any, ...]]]:
         return [conn.execute(query).fetchall() for query in EVERYTHING]
 
 
+def standing(world: World) -> list[Process]:
+    """The processes that have stopped at their point."""
+    stopped = f"signal {int(signal.SIGSTOP)}"
+    return [process for process in world.processes if stopped in process.reached()]
+
+
 def frozen_run(world: World, conductor: Conductor, point: str) -> Process:
     """The run that stands still at that point, and that nobody but its heartbeat misses."""
     world.arm("run", point, SECOND.get(point, 1), signal.SIGSTOP)
-    stopped = f"signal {int(signal.SIGSTOP)}"
-
-    def standing() -> list[Process]:
-        return [process for process in world.processes if stopped in process.reached()]
-
-    conductor.run_until(lambda: bool(standing()))
-    return standing()[0]
+    conductor.run_until(lambda: bool(standing(world)))
+    return standing(world)[0]
 
 
 def is_told(world: World) -> bool:
@@ -97,6 +99,30 @@ def _statuses(world: World) -> list[str]:
     with world.database.connect() as conn:
         query = "SELECT status FROM nodes_import_job ORDER BY sequence_no"
         return [status for (status,) in conn.execute(query)]
+
+
+def test_two_runs_that_counted_as_dead_and_are_not(world: World) -> None:
+    """They wake up together; neither takes the job from the other, nor from the one that lives."""
+    send_file(world, rows=400)
+    for _ in range(2):
+        world.arm("run", IN_THE_MIDDLE, 2, signal.SIGSTOP)
+    conductor = Conductor(world)
+    conductor.run_until(lambda: len(standing(world)) == 2)
+    with locked_nodes(world):
+        conductor.run_until(lambda: _has_had_attempts(world, 3))
+        for process in standing(world):
+            process.send(signal.SIGCONT)
+            process.wait()
+    assert finish(conductor, frozenset({"TIMEOUT", "DATABASE_UNAVAILABLE", "RUN_DIED"})) == []
+    with world.database.connect() as conn:
+        [(attempts,)] = conn.execute("SELECT attempt FROM nodes_import_job").fetchall()
+    assert attempts <= 5
+
+
+def _has_had_attempts(world: World, number: int) -> bool:
+    with world.database.connect() as conn:
+        rows = conn.execute("SELECT attempt, status FROM nodes_import_job").fetchall()
+    return any(attempt >= number or status == "FAILED" for attempt, status in rows)
 
 
 def test_two_runs_of_one_partition(world: World) -> None:

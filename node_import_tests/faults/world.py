@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 GROUPS = "g h lists"
+# Long enough for a busy machine: a run that only seems dead costs one of its lives.
 HEARTBEAT = 0.5
-EXPIRY = 4.0
+EXPIRY = 8.0
 
 
 @dataclass
