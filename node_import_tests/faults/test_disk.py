@@ -38,15 +38,20 @@ def grow(folder: Path, size: str) -> None:
 
 @pytest.mark.quick
 def test_the_disk_for_staged_rows_is_full(new_world: OpenWorld, tmp_path: Path) -> None:
-    """The big file fails as an outage, a small one goes through; with more room the replay does."""
+    """The big file fails as an outage and leaves nothing behind: the next, a small one, has room.
+
+    When somebody has made more room the replay goes through.
+    """
     staging = tmp_path / "staging"
     with small_disk(staging, "64k"), new_world(staging_dir=staging) as world:
         send_file(world, rows=30_000)
-        world.send(Producer(2).file(world.domains[0], "h", rows=20))
         conductor = Conductor(world)
         conductor.run_until_quiet()
-        assert set(failed_jobs(world).values()) == {"OBJECT_STORE_UNAVAILABLE"}
+        assert [*failed_jobs(world).values()] == ["OBJECT_STORE_UNAVAILABLE"]
         assert _reason(world).endswith("No space left on device")
+        world.send(Producer(2).file(world.domains[0], "h", rows=20))
+        conductor.run_until_quiet()
+        assert len(failed_jobs(world)) == 1
         grow(staging, "64m")
         assert finish(conductor, frozenset({"OBJECT_STORE_UNAVAILABLE"})) == []
 
