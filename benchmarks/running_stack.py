@@ -92,21 +92,13 @@ class RunningStack:
         self.settings = load_settings(_env_file=None, **known)
         self.admin_dsn = values["postgres_admin_dsn"]
         self.store = ObjectStore.from_settings(self.settings)
-        self._producer = Producer(
-            {
-                **self.settings.kafka_client_config(),
-                "linger.ms": 1,
-                "queue.buffering.max.messages": 10**6,
-            }
-        )
-        self._consumer = Consumer(
-            {
-                **self.settings.kafka_client_config(),
-                "group.id": "benchmark",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 10,
-            }
-        )
+        config = self.settings.kafka_client_config()
+        # The broker goes before its clients do, which is nothing to write about.
+        quiet = {"log_level": 0}
+        queue = {"linger.ms": 1, "queue.buffering.max.messages": 1_000_000}
+        self._producer = Producer({**config, **quiet, **queue})
+        reading = {"group.id": "benchmark", "enable.auto.commit": False, "fetch.wait.max.ms": 10}
+        self._consumer = Consumer({**config, **quiet, **reading})
         self._tenants: dict[str, Tenant] = {}
         self._statuses: list[Status] = []
         self._follow_statuses()
