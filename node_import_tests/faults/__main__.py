@@ -128,7 +128,7 @@ def _list_points() -> int:
         folder = Path(name)
         with open_lane(folder / "lane") as lane, Nursery(folder / "zygote") as nursery:
             for kind, case in CASES.items():
-                with open_world(lane, nursery, folder / kind) as world:
+                with open_world(lane, nursery, folder / kind, heartbeat_expiry=8.0) as world:
                     case(world)
                     for of, point, nth in sorted(points_of(world, kind)):
                         _say(f'    ("{of}", "{point}", {nth}),')

@@ -5,8 +5,8 @@ from __future__ import annotations
 from node_import_tests.faults.requests import Kind, Producer, Request
 from node_import_tests.faults.world import World
 
-# A file of this many rows has some eighty slices in here: a second or two of loading.
-MANY_ROWS = 2_500
+# Some forty slices and ten batches in here: a second or two of loading.
+MANY_ROWS = 1_200
 
 
 def send_load(world: World, seed: int = 7) -> list[Request]:
@@ -16,7 +16,7 @@ def send_load(world: World, seed: int = 7) -> list[Request]:
     requests = [
         producer.file(domain, "g", rows=MANY_ROWS),
         producer.file(domain, "g", rows=300, bad=0.03),
-        producer.file(domain, "h", rows=800, kind=Kind.FILE),
+        producer.file(domain, "h", rows=400),
         producer.references(domain, "lists", count=30),
         producer.refused(domain, "g", Kind.UNKNOWN_GROUP),
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from node_import_tests.faults.conductor import Conductor
 from node_import_tests.faults.lane import Service
 from node_import_tests.faults.nursery import Process
-from node_import_tests.faults.world import EXPIRY
+from node_import_tests.faults.world import SHORT_EXPIRY
 
 # Which codes a job may fail with for want of each service, when its tries are used up.
 CODES_OF = {
@@ -95,7 +95,7 @@ class Kill(Fault):
 class Freeze(Fault):
     """SIGSTOP to a run for longer than a silent run may live, then SIGCONT."""
 
-    seconds: float = EXPIRY + 2.0
+    seconds: float = SHORT_EXPIRY + 2.0
     _frozen: Process | None = None
     _until: float = 0.0
 

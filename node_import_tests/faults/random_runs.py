@@ -35,7 +35,7 @@ from node_import_tests.faults.nursery import Nursery
 from node_import_tests.faults.operating import finish
 from node_import_tests.faults.points import POINTS, Point
 from node_import_tests.faults.requests import REFUSED, Kind, Producer, Request
-from node_import_tests.faults.world import World, open_world
+from node_import_tests.faults.world import EXPIRY, SHORT_EXPIRY, World, open_world
 
 # Where folders of runs that went wrong are kept.
 KEPT = Path("fault-runs")
@@ -60,6 +60,12 @@ class Plan:
         """How often a run may die of it."""
         kills = (Kill, Freeze, DeleteRun, Outage)
         return len(self.points) + sum(isinstance(fault, kills) for fault in self.faults)
+
+    @property
+    def expiry(self) -> float:
+        """Short where somebody has to fall silent before it goes on."""
+        freezes = any(isinstance(fault, Freeze) for fault in self.faults)
+        return SHORT_EXPIRY if freezes or not self.monitors else EXPIRY
 
     @property
     def codes(self) -> frozenset[str]:
@@ -138,7 +144,8 @@ def _cut(choose: random.Random, moment: Moment) -> Fault:
 
 
 def _freeze(_: random.Random, moment: Moment) -> Fault:
-    return Freeze(moment)
+    # Stopped in the middle of a slice it keeps that locked, and its heir fails for want of time.
+    return Freeze(moment, frozenset({"TIMEOUT"}))
 
 
 def _delete(_: random.Random, moment: Moment) -> Fault:
@@ -212,7 +219,9 @@ def run_one(seed: int, lane: Lane, nursery: Nursery, folder: Path) -> bool:
     killed = processes = 0
     try:
         lane.ensure_up()
-        with open_world(lane, nursery, folder, tenants=plan.tenants) as world:
+        with open_world(
+            lane, nursery, folder, tenants=plan.tenants, heartbeat_expiry=plan.expiry
+        ) as world:
             try:
                 wrong = carry_out(plan, world)
             finally:

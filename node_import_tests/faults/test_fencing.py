@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from node_import.orchestration.dagster_runs import RUN_KEY_TAG
 from node_import_tests.faults.cases import IN_THE_MIDDLE
 from node_import_tests.faults.comparing import Expectation, differences
 from node_import_tests.faults.conductor import Conductor
+from node_import_tests.faults.conftest import OpenWorld
 from node_import_tests.faults.loads import send_file, send_load
 from node_import_tests.faults.nursery import Process
 from node_import_tests.faults.operating import finish
 from node_import_tests.faults.roles import create_run
 from node_import_tests.faults.test_outages import locked_nodes
-from node_import_tests.faults.world import World
+from node_import_tests.faults.world import SHORT_EXPIRY, World
 
 BEFORE_SLICE_COMMITS = "loading.slice_transaction.SliceTransaction.load: before commit"
 AFTER_CLAIM = "jobs.claiming.claim_partition: after commit"
@@ -33,6 +35,13 @@ EVERYTHING = (
     "SELECT xmin::text, * FROM job_status_event ORDER BY id",
     "SELECT xmin::text, * FROM job_dead_letter ORDER BY id",
 )
+
+
+@pytest.fixture
+def impatient(new_world: OpenWorld) -> Iterator[World]:
+    """A deployment in which a silent run counts as dead soon."""
+    with new_world(heartbeat_expiry=SHORT_EXPIRY) as world:
+        yield world
 
 
 def everything(world: World) -> list[list[tuple[Any, ...]]]:
@@ -66,12 +75,13 @@ def is_told(world: World) -> bool:
     "point",
     [AFTER_CLAIM, pytest.param(IN_THE_MIDDLE, marks=pytest.mark.quick), BEFORE_CLOSING],
 )
-def test_a_run_that_stood_still_too_long_changes_nothing(world: World, point: str) -> None:
+def test_a_run_that_stood_still_too_long_changes_nothing(impatient: World, point: str) -> None:
     """Its job goes to another run; when it wakes up it finds that out before it writes.
 
     If it stands in the middle of another slice, it keeps that locked: then the other run fails for
     want of time, and the replay completes the job.
     """
+    world = impatient
     send_file(world, rows=400)
     conductor = Conductor(world)
     sleeper = frozen_run(world, conductor, point)
@@ -83,8 +93,11 @@ def test_a_run_that_stood_still_too_long_changes_nothing(world: World, point: st
     assert finish(conductor, frozenset({"TIMEOUT"})) == []
 
 
-def test_a_run_that_stands_still_in_a_transaction_holds_up_only_its_own_job(world: World) -> None:
+def test_a_run_that_stands_still_in_a_transaction_holds_up_only_its_own_job(
+    impatient: World,
+) -> None:
     """It holds locks on its job; the job of another run that died is looked after all the same."""
+    world = impatient
     send_file(world, rows=400)
     conductor = Conductor(world, monitors=False)
     sleeper = frozen_run(world, conductor, BEFORE_SLICE_COMMITS)
@@ -101,8 +114,9 @@ def _statuses(world: World) -> list[str]:
         return [status for (status,) in conn.execute(query)]
 
 
-def test_two_runs_that_counted_as_dead_and_are_not(world: World) -> None:
+def test_two_runs_that_counted_as_dead_and_are_not(impatient: World) -> None:
     """They wake up together; neither takes the job from the other, nor from the one that lives."""
+    world = impatient
     send_file(world, rows=400)
     for _ in range(2):
         world.arm("run", IN_THE_MIDDLE, 2, signal.SIGSTOP)
@@ -127,7 +141,7 @@ def _has_had_attempts(world: World, number: int) -> bool:
 
 def test_two_runs_of_one_partition(world: World) -> None:
     """As a re-execution in the UI while the first is alive: one imports, the other says why not."""
-    send_file(world)
+    send_file(world, rows=600)
     conductor = Conductor(world)
     conductor.run_until(lambda: bool(conductor.live_runs()))
     [run] = world.instance.get_runs()

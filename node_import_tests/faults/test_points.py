@@ -7,7 +7,10 @@ import pytest
 from node_import_tests.faults.cases import CASES, what_is_wrong
 from node_import_tests.faults.conftest import OpenWorld
 from node_import_tests.faults.points import MOST_TIMES, POINTS, Point
-from node_import_tests.faults.world import World
+from node_import_tests.faults.world import EXPIRY, SHORT_EXPIRY, World
+
+# Of recovery's case silence is a part.
+EXPIRIES = {"recovery_sensor": SHORT_EXPIRY}
 
 
 def points_of(world: World, kind: str) -> set[Point]:
@@ -23,7 +26,7 @@ def points_of(world: World, kind: str) -> set[Point]:
 @pytest.mark.parametrize("kind", CASES)
 def test_the_list_of_points_is_whole(new_world: OpenWorld, kind: str) -> None:
     """A clean run of each case ends as it must, and passes the points that are listed."""
-    with new_world() as world:
+    with new_world(heartbeat_expiry=EXPIRIES.get(kind, EXPIRY)) as world:
         CASES[kind](world)
         assert what_is_wrong(world, kind) == []
         assert points_of(world, kind) == {point for point in POINTS if point[0] == kind}
@@ -55,7 +58,7 @@ def test_the_quick_points_are_points() -> None:
 @pytest.mark.parametrize(("kind", "point", "nth"), _cases())
 def test_a_kill_at(new_world: OpenWorld, kind: str, point: str, nth: int) -> None:
     """One process dies there; the others bring everything to its end, once."""
-    with new_world() as world:
+    with new_world(heartbeat_expiry=EXPIRIES.get(kind, EXPIRY)) as world:
         world.arm(kind, point, nth)
         CASES[kind](world)
         assert kind in {process.kind for process in world.killed()}, "the point was not reached"

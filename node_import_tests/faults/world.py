@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 GROUPS = "g h lists"
-# Long enough for a busy machine: a run that only seems dead costs one of its lives.
 HEARTBEAT = 0.5
-EXPIRY = 8.0
+# Long enough for a busy machine: a run that only seems dead costs one of its lives.
+EXPIRY = 30.0
+# Where silence is the fault: `open_world(…, heartbeat_expiry=SHORT_EXPIRY)`.
+SHORT_EXPIRY = 8.0
 
 
 @dataclass
