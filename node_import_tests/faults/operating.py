@@ -14,8 +14,8 @@ def finish(
 ) -> list[str]:
     """Wait until quiet and compare; `codes` are those with which faults may have failed a job.
 
-    Then missing files are put where they belong, what failed is replayed, and all is compared once
-    more: now no fault excuses anything.
+    Then missing files are put where they belong (but for those that a newer file has outdated),
+    what failed is replayed, and all is compared once more: now no fault excuses anything.
     """
     world = conductor.world
     conductor.run_until_quiet()
@@ -32,9 +32,11 @@ def replay_what_failed(conductor: Conductor, expectation: Expectation) -> None:
     """`node-import dlq replay` of all that may go better now; `expectation` learns of it."""
     world = conductor.world
     world.triggers.clear()
-    for request in [r for r in world.requests if r.kind is Kind.MISSING_FILE]:
-        world.mend(request)
     failed = failed_jobs(world)
+    superseded = _superseded(world, failed)
+    for place, request in [*world.sent.items()]:
+        if request.kind is Kind.MISSING_FILE and place not in superseded:
+            world.mend(request)
     codes = {"FILE_NOT_FOUND", *INFRASTRUCTURE}
     if any(code in codes for code in failed.values()):
         options = [word for code in sorted(codes) for word in ("--code", code)]
@@ -42,7 +44,6 @@ def replay_what_failed(conductor: Conductor, expectation: Expectation) -> None:
         assert process.wait() == 0, process.tail()
         conductor.run_until_quiet()
     expectation.codes = frozenset()
-    superseded = _superseded(world, failed)
     for place, code in failed.items():
         if code not in codes:
             continue
