@@ -88,15 +88,15 @@ def nodes_of(history: Sequence[Applied]) -> Group:
     certain: otherwise they depend on what came when.
     """
     group = Group()
-    exact = all(item.certain for item in history)
-    late = [item for item in history if not item.certain]
-    references = {ref for item in history for ref in rows_of(item.request).last}
-    if exact:
+    if all(item.certain for item in history):
         for item in history:
             group.counts[item.request.number] = _apply_all(group, item.request)
         return group
-    for reference in references:
-        group.states[reference] = _possible(reference, history, late)
+    # Read once: files have many rows, and this looks at each reference of each file.
+    read = [(item, rows_of(item.request).last) for item in history]
+    for reference in {reference for _, last in read for reference in last}:
+        found = [(item, last[reference]) for item, last in read if reference in last]
+        group.states[reference] = _possible(found)
     return group
 
 
@@ -110,23 +110,16 @@ def _apply_all(group: Group, request: Request) -> Counter[str]:
     return counts
 
 
-def _possible(
-    reference: str, history: Sequence[Applied], late: Sequence[Applied]
-) -> set[Node | None]:
+def _possible(found: Sequence[tuple[Applied, Row]]) -> set[Node | None]:
+    """What one node may be after the rows that speak of it, in the order of their requests."""
     states: set[Node | None] = {None}
-    for item in history:
-        row = rows_of(item.request).last.get(reference)
-        if row is None:
-            continue
-        after = {upsert(state, row) for state in states}
+    for item, row in found:
+        after: set[Node | None] = {upsert(state, row) for state in states}
         states = after if item.certain else states | after
-    for item in late:
-        row = rows_of(item.request).last.get(reference)
-        if row is not None:
+    for item, row in found:
+        if not item.certain:
             states = states | {upsert(state, row) for state in states}
-    must_exist = any(
-        reference in rows_of(item.request).last for item in history if item.certain or item.whole
-    )
+    must_exist = any(item.certain or item.whole for item, _ in found)
     return states - {None} if must_exist else states
 
 

@@ -131,6 +131,8 @@ class Producer:
     def __init__(self, seed: int | random.Random) -> None:
         self._random = seed if isinstance(seed, random.Random) else random.Random(seed)
         self._number = 0
+        # Two producers of one world must not write over each other's files.
+        self._name = f"{self._random.getrandbits(32):08x}"
 
     def file(
         self,
@@ -159,7 +161,7 @@ class Producer:
         elif compressed:
             content = gzip.compress(content)
         number = self._next()
-        name = f"{number:03}.csv{'.gz' if compressed else ''}"
+        name = f"{self._name}-{number:03}.csv{'.gz' if compressed else ''}"
         return Request(number, domain, group, kind, made, content, name, fields)
 
     def references(self, domain: str, group: str, *, count: int, bad: bool = False) -> Request:
