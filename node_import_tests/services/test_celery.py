@@ -20,6 +20,7 @@ from node_import_tests.services.cluster import (
     open_cluster,
     waiting_for_locks,
 )
+from node_import_tests.services.machines import Machine
 from node_import_tests.services.redis import redis_server
 from node_import_tests.services.topics import wait_until
 from node_import_tests.support.databases import DatabaseFactory, TestDatabase
@@ -180,6 +181,15 @@ def test_a_run_that_waits_for_workers_is_not_dead(cluster: Cluster) -> None:
     assert deployment.row(job_id)["status"] == "COMPLETED"
 
 
+def cancel(cluster: Cluster, run: Machine) -> None:
+    """As in Dagster's UI: the run is marked, and its process interrupted."""
+    instance = cluster.deployment.instance
+    [begun] = instance.get_runs()
+    instance.report_run_canceling(begun)
+    run.end(signal.SIGINT)
+    run.wait(PATIENCE)
+
+
 def test_a_canceled_run_stops_its_workers(cluster: Cluster, content: str) -> None:
     """The step in hand is ended, not only those that wait; what it was at is rolled back."""
     deployment = cluster.deployment
@@ -190,8 +200,7 @@ def test_a_canceled_run_stops_its_workers(cluster: Cluster, content: str) -> Non
         run = cluster.run()
         wait_until(lambda: loading_steps(cluster) == {"one"}, PATIENCE)
         wait_until(lambda: waiting_for_locks(deployment.database) > 0, PATIENCE)
-        run.end(signal.SIGINT)
-        run.wait(PATIENCE)
+        cancel(cluster, run)
         wait_until(lambda: waiting_for_locks(deployment.database) == 0, PATIENCE)
     assert rows(deployment.database, "SELECT count(*) FROM nodes") == [(0,)]
     deployment.ask_for_references(["u-1"], "h")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ from node_import_tests.services.cluster import (
     PATIENCE,
     Cluster,
     open_cluster,
-    waiting_for_locks,
 )
+from node_import_tests.services.machines import Machine
 from node_import_tests.services.topics import wait_until
 from node_import_tests.support.databases import DatabaseFactory, TestDatabase
-from node_import_tests.support.tenants import make_tenant
+from node_import_tests.support.tenants import make_tenant, rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,12 +68,33 @@ def run_worker_command(cluster: Cluster) -> tuple[str, list[str]]:
     return run.run_id, [*arguments.get_command_args()]
 
 
-def test_a_run_with_two_workers_imports_once(cluster: Cluster, storage: TestDatabase) -> None:
-    """Both go all the way, side by side; the ledger and the close let each row and message be one.
+def saying_something(storage: TestDatabase) -> int:
+    """How many workers wait to write an event of their run."""
+    mine = "datname = current_database() AND wait_event_type = 'Lock'"
+    query = "query ~ '^INSERT INTO event_logs'"
+    [(count,)] = rows(storage, f"SELECT count(*) FROM pg_stat_activity WHERE {mine} AND {query}")
+    return int(count)
 
-    Both have looked at the run before either said that it has begun: later, Dagster itself would
-    send the second away.
+
+def start_side_by_side(
+    workers: Sequence[Machine], command: list[str], storage: TestDatabase
+) -> None:
+    """Each goes as far as to say that it is there, then to say that the run has begun.
+
+    Both have then looked whether it had begun before: later, Dagster would send the second away.
     """
+    with storage.connect() as conn:
+        for _ in ("I am here", "the run has begun"):
+            with conn.transaction():
+                conn.execute("LOCK TABLE event_logs IN EXCLUSIVE MODE")
+                for worker in workers:
+                    if worker.process is None:
+                        worker.start(*command)
+                wait_until(lambda: saying_something(storage) == len(workers), PATIENCE)
+
+
+def test_a_run_with_two_workers_imports_once(cluster: Cluster, storage: TestDatabase) -> None:
+    """Both go all the way, and the ledger and the close let each row and message be one."""
     deployment = cluster.deployment
     lines = (f"u-{n % (ROWS - 500)},name {n}" for n in range(ROWS))
     # Plain text under this name is planned as six times its size: several batches of a small file.
@@ -81,11 +102,7 @@ def test_a_run_with_two_workers_imports_once(cluster: Cluster, storage: TestData
     job_id = deployment.ask_for_file(url)
     run_id, command = run_worker_command(cluster)
     workers = [cluster.machine(name) for name in ("one", "other")]
-    with storage.connect() as conn, conn.transaction():
-        conn.execute("LOCK TABLE event_logs IN EXCLUSIVE MODE")
-        for worker in workers:
-            worker.start(*command)
-        wait_until(lambda: waiting_for_locks(storage) >= len(workers), PATIENCE)
+    start_side_by_side(workers, command, storage)
     for worker in workers:
         assert worker.wait(PATIENCE) == 0, worker.log()
 
