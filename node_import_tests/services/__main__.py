@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from node_import.errors import UsageError
@@ -18,6 +18,8 @@ from node_import_tests.services import artefacts
 from node_import_tests.services.lanes import run_side_by_side
 from node_import_tests.services.running import real_services
 from node_import_tests.services.suites import SUITES, Suite
+
+GOODBYE_SECONDS = 60.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -68,9 +70,24 @@ def _run(suite: Suite, pytest_arguments: Sequence[str]) -> int:
     ):
         _say(f"Kafka, MinIO and PostgreSQL {suite.postgres} up in {time.monotonic() - began:.0f} s")
         command = [sys.executable, "-m", "pytest", *pytest_arguments]
-        done = subprocess.run(command, env={**os.environ, **variables}, check=False)
+        code = _code_of(command, {**os.environ, **variables})
     _say(f"PostgreSQL {suite.postgres}: {time.monotonic() - began:.0f} s in all")
-    return done.returncode
+    return code
+
+
+def _code_of(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run pytest. Interrupted, it may end what its tests have started before it goes."""
+    process = subprocess.Popen(command, env=environment)
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(GOODBYE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _say(text: str) -> None:
