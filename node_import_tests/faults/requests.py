@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
+# Of requests, whoever makes them: a comparison tells them apart by it.
+_NUMBERS = itertools.count(1)
 TYPES = ("USER", "PRODUCT", "RESOURCE")
 KEYS = ("name", "city", "note", "grade")
 
@@ -130,7 +133,6 @@ class Producer:
 
     def __init__(self, seed: int | random.Random) -> None:
         self._random = seed if isinstance(seed, random.Random) else random.Random(seed)
-        self._number = 0
         # Two producers of one world must not write over each other's files.
         self._name = f"{self._random.getrandbits(32):08x}"
 
@@ -176,9 +178,9 @@ class Producer:
         """A message that cannot become a job."""
         return Request(self._next(), domain, group, kind, file_name="nothing.csv")
 
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
+    @staticmethod
+    def _next() -> int:
+        return next(_NUMBERS)
 
     def _row(self, number: int, fields: Sequence[str], bad: float) -> Row:
         choose = self._random
