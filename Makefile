@@ -59,7 +59,7 @@ test-integration: $(VENV)/.dev ## Tests against real PostgreSQL, Kafka and S3 pr
 test-acceptance: $(VENV)/.dev ## The node-import command as a user types it
 	$(BIN)/python -m pytest node_import_tests/acceptance
 
-test-services: $(VENV)/.dev ## The same tests, and more, on real Kafka, MinIO, PostgreSQL 15 and 18 (needs Java, Maven, Go, PostgreSQL 15)
+test-services: $(VENV)/.dev ## The same tests, and more, on real Kafka, MinIO, PostgreSQL 15 and 18 (needs Java, Maven, Go, PostgreSQL 15, Redis)
 	$(BIN)/python -m node_import_tests.services
 
 test-faults: $(VENV)/.dev ## Real services and processes, really killed; then RUNS=20 random runs (SEED=n RUNS=1: one again; QUICK=1: three minutes)
