@@ -10,6 +10,7 @@ import pytest
 
 from node_import.database import Database
 from node_import.settings import Settings
+from node_import.staging import plan
 from node_import_tests.support.databases import TestDatabase
 from node_import_tests.support.deployment import Deployment, open_deployment
 from node_import_tests.support.tenants import make_tenant
@@ -33,3 +34,10 @@ def deployment(
         open_deployment(settings, database, tenant, instance, s3_client) as made,
     ):
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _sizes_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Definitions that cut small slices for workers are loaded here too; that must not last."""
+    for name in ("SLICE_TARGET_BYTES", "BATCH_TARGET_BYTES"):
+        monkeypatch.setattr(plan, name, getattr(plan, name))
