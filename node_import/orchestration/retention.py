@@ -88,5 +88,7 @@ def _remove_run(
     if remove_outputs is not None:
         remove_outputs(run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
-    shutil.rmtree(Path(instance.storage_directory()) / run_id, ignore_errors=True)
+    outputs = Path(instance.storage_directory()) / run_id
+    if outputs.exists():
+        shutil.rmtree(outputs)
     instance.delete_run(run_id)

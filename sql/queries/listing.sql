@@ -26,22 +26,22 @@ WHERE partition_key = %(partition_key)s AND dagster_run_id = %(run_id)s
 ORDER BY sequence_no;
 
 -- name: ended_partitions
--- Those of the partitions whose jobs have all ended before a time, or are gone; and of the others
--- that have ended the first few.
+-- Those of the partitions whose jobs have all ended before a time, and of the others that have ended
+-- the first few. Not one without jobs: a backfill adds its key before it commits.
 WITH asked AS (
     SELECT
         partition_key,
-        coalesce(bool_and(job.status IN ('COMPLETED', 'FAILED')), true) AS ended,
+        bool_and(job.status IN ('COMPLETED', 'FAILED')) AS ended,
         max(job.finished_at) AS ended_at
     FROM unnest(%(partition_keys)s::text[]) AS partition_key
-    LEFT JOIN nodes_import_job AS job USING (partition_key)
+    JOIN nodes_import_job AS job USING (partition_key)
     GROUP BY partition_key
 )
 SELECT partition_key
 FROM (
-    SELECT *, row_number() OVER (ORDER BY ended_at NULLS FIRST) AS place
+    SELECT *, row_number() OVER (ORDER BY ended_at) AS place
     FROM asked
     WHERE ended
 ) AS over_with
-WHERE ended_at IS NULL OR ended_at < %(before)s OR place <= %(surplus)s
+WHERE ended_at < %(before)s OR place <= %(surplus)s
 ORDER BY place;

