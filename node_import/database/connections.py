@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from node_import.database.cutting import cut_after
 from node_import.database.failures import translated_failures
 from node_import.settings import Settings
 
@@ -25,6 +26,8 @@ CONNECT_SECONDS = 10
 # as it is while it idles (30 s, and three times 10 s).
 UNCONFIRMED_SECONDS = 60
 CLIENT_CHECK_SECONDS = 2
+# So much longer than two of the longest statements may a transaction take.
+GRACE_SECONDS = 15.0
 
 
 class Database:
@@ -77,15 +80,28 @@ class Database:
             )
 
     @contextmanager
+    def limited(self, conn: Connection) -> Iterator[None]:
+        """The block is one piece of work over `conn`, which is cut when the server hangs.
+
+        PostgreSQL itself ends a statement after `statement_timeout`, so whoever still waits after
+        two of them waits for a server that will not answer.
+
+        Raises:
+            TransientError: DATABASE_UNAVAILABLE or TIMEOUT.
+        """
+        with translated_failures(), cut_after(conn, 2 * self.statement_timeout + GRACE_SECONDS):
+            yield
+
+    @contextmanager
     def operator(self) -> Iterator[Connection]:
         """One transaction on a connection of its own, as `ni_operator`: all tenants, no nodes."""
-        with self.connect() as conn, translated_failures(), operator_transaction(conn):
+        with self.connect() as conn, self.limited(conn), operator_transaction(conn):
             yield conn
 
     @contextmanager
     def tenant(self, domain_id: UUID | str) -> Iterator[Connection]:
         """One transaction on a connection of its own, bound to one tenant."""
-        with self.connect() as conn, translated_failures(), tenant_transaction(conn, domain_id):
+        with self.connect() as conn, self.limited(conn), tenant_transaction(conn, domain_id):
             yield conn
 
 

@@ -22,7 +22,6 @@ from node_import.contracts.rejection import Rejection
 from node_import.contracts.topics import RequestTopics
 from node_import.database import Connection, Database
 from node_import.database.connections import operator_transaction
-from node_import.database.failures import translated_failures
 from node_import.errors import TransientError
 from node_import.intake.breaker import Breakers, alerts, read_breakers, write_breakers
 from node_import.intake.consumer import RequestConsumer
@@ -101,7 +100,7 @@ class Intake:
             TransientError: Kafka or PostgreSQL cannot be used; no message is lost or refused.
         """
         deadline = time.monotonic() + self._settings.intake_seconds
-        with self._database.connect() as conn, translated_failures():
+        with self._database.connect() as conn, self._database.limited(conn):
             if not _try_lock(conn):
                 return IntakeReport(skipped=True)
             try:

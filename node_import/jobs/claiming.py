@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from psycopg.errors import UniqueViolation
 from node_import.database import Connection, Database
 from node_import.errors import ClaimLost
 from node_import.jobs.record import Claim, Job, JobKind, JobStatus
+from node_import.jobs.run_sessions import end_sessions
 from node_import.jobs.superseding import superseding_job
 from node_import.jobs.table import job_statement, jobs_of_partition
 from node_import.jobs.transitions import Granted, Refused, decide_claims
@@ -51,6 +52,7 @@ def claim_partition(
         seen = jobs_of_partition(conn, partition_key)
     # Both ask Dagster: not while rows are locked.
     live, given_up = _live_holders(seen, run_id, run_is_live), is_given_up()
+    end_sessions(database, _dead(live))
     with database.operator() as conn:
         return _claim_locked(conn, partition_key, run_id, live, given_up=given_up, force=force)
 
@@ -76,6 +78,7 @@ def hold_claims(
     if all(job.status is JobStatus.RUNNING and job.dagster_run_id == run_id for job in jobs):
         return PartitionClaim([(job, claim_of(job)) for job in jobs], [])
     live, given_up = _live_holders(seen, run_id, run_is_live), is_given_up()
+    end_sessions(database, _dead(live))
     with database.operator() as conn:
         return _claim_locked(
             conn, partition_key, run_id, live, given_up=given_up, force=force, job_ids=job_ids
@@ -111,6 +114,10 @@ def _only(jobs: list[Job], job_ids: Collection[UUID] | None) -> list[Job]:
 def _live_holders(jobs: Sequence[Job], run_id: str, run_is_live: RunIsLive) -> dict[str, bool]:
     running = (job.dagster_run_id for job in jobs if job.status is JobStatus.RUNNING)
     return {holder: run_is_live(holder) for holder in {*running} - {run_id, None} if holder}
+
+
+def _dead(holders: Mapping[str, bool]) -> list[str]:
+    return [holder for holder, is_live in holders.items() if not is_live]
 
 
 def _claim_locked(

@@ -11,11 +11,14 @@ import psycopg
 
 from node_import.database import Connection, Database
 from node_import.database.connections import operator_transaction
+from node_import.database.cutting import cut_after
 from node_import.errors import NodeImportError
 from node_import.sql import statements
 
 # A beat that hangs in an outage must not hold up a step that is done.
 JOIN_SECONDS = 5.0
+# A beat that is not answered after so long is tried over another connection.
+ANSWER_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,9 @@ def _beat_until(stop: threading.Event, database: Database, run_id: str, seconds:
     while True:
         try:
             conn = conn or database.connect()
-            beat(conn, run_id)
+            # A server that hangs may have been replaced by another, to which this run is silent.
+            with cut_after(conn, ANSWER_SECONDS):
+                beat(conn, run_id)
         except (psycopg.Error, NodeImportError) as error:
             log.warning("the heartbeat of run %s missed a beat: %s", run_id, error)
             if conn is not None:

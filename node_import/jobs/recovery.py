@@ -15,6 +15,7 @@ from uuid import UUID
 from node_import.database import Connection, Database
 from node_import.jobs.death import after_run
 from node_import.jobs.record import Job
+from node_import.jobs.run_sessions import end_sessions
 from node_import.jobs.runs import Runs, RunState
 from node_import.jobs.table import job_statement
 from node_import.settings import RunSettings
@@ -52,6 +53,7 @@ def recover(database: Database, settings: RunSettings, runs: Runs) -> Recovery:
         holders = conn.execute(statements("recovery.sql")["holders"], parameters).fetchall()
     states = runs.by_id([row["run_id"] for row in holders]) if holders else {}
     gone = {row["run_id"]: states.get(row["run_id"]) for row in holders if _is_gone(row, states)}
+    end_sessions(database, gone)
     put_back: list[UUID] = []
     closed: list[UUID] = []
     for run_id, state in gone.items():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import psycopg
 
 from node_import.database import Connection, Database
+from node_import.database.cutting import Cutter
 from node_import.database.failures import translated_failures
 from node_import.loading.value_tables import ValueTable
 from node_import.sql import statements
@@ -26,14 +25,11 @@ class LoadingSession:
 
     def __init__(self, conn: Connection, clock: Callable[[], float] = time.monotonic) -> None:
         self.conn = conn
-        self.was_cut = False
         self._clock = clock
         self._deadline: float | None = None
         self._widths: dict[str, int] = {}
         self._is_prepared = False
-        # A second name of the connection's socket: the first one belongs to libpq, which may
-        # close it at any moment, and its number can then be another connection's.
-        self._socket = socket.socket(fileno=os.dup(conn.fileno()))
+        self._cutter = Cutter(conn)
         # Prepared plans would outlive the state of the tables that they were made for: a
         # sequential scan of an empty `nodes`, say.
         conn.prepare_threshold = None
@@ -49,6 +45,11 @@ class LoadingSession:
         with self.limited(PREPARATION_SECONDS), translated_failures():
             self.conn.execute(statements("loading.sql")["prepare_connection"])
         self._is_prepared = True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether its time was over, or the load's."""
+        return self._cutter.has_cut
 
     def make_tables(self, tables: Sequence[ValueTable]) -> None:
         """See to it that the tables for values are there, as wide as this job needs them."""
@@ -88,14 +89,12 @@ class LoadingSession:
 
         Whatever the server does: a hung one answers neither the statement nor a cancel.
         """
-        self.was_cut = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._cutter.cut()
 
     def close(self) -> None:
         """Let the connection go."""
         self.conn.close()
-        self._socket.close()
+        self._cutter.close()
 
 
 class SessionPool:

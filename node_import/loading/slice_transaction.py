@@ -24,6 +24,7 @@ from node_import.database.connections import tenant_transaction
 from node_import.errors import ClaimLost
 from node_import.jobs.claiming import fence_slice
 from node_import.jobs.record import Claim
+from node_import.jobs.run_sessions import session_name
 from node_import.loading.results import SliceResult
 from node_import.loading.session import LoadingSession
 from node_import.loading.slice_rows import (
@@ -98,7 +99,7 @@ class SliceTransaction:
         """
         self._session.make_tables(self._target.tables)
         with tenant_transaction(self._conn, self._target.claim.domain_id):
-            self._conn.execute(statements("loading.sql")["limit_time"], self._limits.parameters())
+            self._limit_time()
             if not self._enter_ledger():
                 return self._loaded_before(rows)
             with self._session.at_rest():
@@ -109,6 +110,11 @@ class SliceTransaction:
                 raise Forbidden
             fence_slice(self._conn, self._target.claim)
         return result
+
+    def _limit_time(self) -> None:
+        name = {"session_name": session_name(self._target.claim.dagster_run_id)}
+        parameters = self._limits.parameters() | name
+        self._conn.execute(statements("loading.sql")["limit_time"], parameters)
 
     def _enter_ledger(self) -> bool:
         try:

@@ -13,7 +13,6 @@ from node_import.contracts.error_codes import ErrorCode
 from node_import.contracts.status_message import ReferenceLists, fit_lists
 from node_import.database import Connection
 from node_import.database.connections import operator_transaction
-from node_import.database.failures import translated_failures
 from node_import.errors import ClaimLost, TransientError
 from node_import.jobs.closing import close
 from node_import.jobs.ledger import LedgerTotals, ledger_totals
@@ -69,13 +68,14 @@ def close_job(
     held = held_jobs(workshop, run, parsed.jobs)
     failures = _failures_by_job(outcomes)
     jobs = held.by_id()
-    with workshop.database.connect() as conn, translated_failures():
+    with workshop.database.connect() as conn:
         for manifest in parsed.manifests:
             job = jobs.get(manifest.job_id)
             if job is not None:
                 slices_failed = failures.get(job.job_id, ())
-                _Closing(workshop, run, conn, job, manifest).close(slices_failed)
-        with operator_transaction(conn):
+                with workshop.database.limited(conn):
+                    _Closing(workshop, run, conn, job, manifest).close(slices_failed)
+        with workshop.database.limited(conn), operator_transaction(conn):
             rows = jobs_closed_by(conn, run.partition_key, run.id)
     left_alone = _left_alone(parsed, held, rows)
     say_what_is_left_alone(run, left_alone)

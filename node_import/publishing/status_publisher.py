@@ -13,7 +13,6 @@ from node_import.contracts.message import OutgoingMessage
 from node_import.contracts.status_message import cloud_event_headers, encode_status_value
 from node_import.database import Connection, Database
 from node_import.database.connections import operator_transaction
-from node_import.database.failures import translated_failures
 from node_import.errors import TransientError
 from node_import.jobs.outbox import (
     JobLetter,
@@ -73,7 +72,7 @@ def publish_outbox(
     )
     publisher = _Publisher(sender, letters, settings)
     seen: set[UUID] = set()
-    with database.connect() as conn, translated_failures():
+    with database.connect() as conn, database.limited(conn):
         while clock() < deadline:
             with operator_transaction(conn):
                 jobs = lock_jobs(

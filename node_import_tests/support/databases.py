@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -81,6 +85,19 @@ class DatabaseFactory:
     def _execute(self, statement: str, *parts: sql.Composable) -> None:
         with psycopg.connect(self._admin_dsn, autocommit=True) as conn:
             conn.execute(sql.SQL(statement).format(*parts))
+
+
+@contextmanager
+def hung_backend(database: TestDatabase, pid: int) -> Iterator[None]:
+    """The server's process of one connection hangs: it neither works nor ends."""
+    title = Path(f"/proc/{pid}/cmdline")
+    if not title.exists() or database.name not in title.read_text():
+        pytest.skip("the server's processes are not on this machine")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _with(dsn: str, **changes: str) -> str:

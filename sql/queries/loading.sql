@@ -48,10 +48,12 @@ CREATE TEMPORARY TABLE {table} (node_id uuid NOT NULL, is_new boolean NOT NULL, 
 ON COMMIT DELETE ROWS;
 
 -- name: limit_time
--- For this transaction, by the size of its slice; see node_import/loading/time_limits.py.
+-- For this transaction, by the size of its slice; see node_import/loading/time_limits.py. The name
+-- tells whose transaction it is, should its run stand still or die: node_import/jobs/run_sessions.py.
 SELECT
     set_config('statement_timeout', %(statement_timeout)s, true),
-    set_config('lock_timeout', %(lock_timeout)s, true);
+    set_config('lock_timeout', %(lock_timeout)s, true),
+    set_config('application_name', %(session_name)s, true);
 
 -- name: enter_slice
 -- First of all: whoever else loads this slice waits here, and then finds it loaded.

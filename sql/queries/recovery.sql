@@ -32,6 +32,14 @@ SELECT :job_columns FROM nodes_import_job
 WHERE id = %(job_id)s AND status = 'RUNNING' AND dagster_run_id = %(run_id)s
 FOR NO KEY UPDATE SKIP LOCKED;
 
+-- name: end_sessions
+-- Not as ni_operator: a role may end its own sessions. What they held is free when this returns,
+-- unless PostgreSQL's process itself hangs.
+SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 1000)) AS ended
+FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database()
+  AND application_name = ANY (%(session_names)s);
+
 -- name: forget_heartbeats
 DELETE FROM run_heartbeat
 WHERE beaten_at < now() - interval '1 day'

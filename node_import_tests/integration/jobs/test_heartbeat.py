@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from node_import.database import Database
+from node_import.jobs import heartbeat
 from node_import.jobs.heartbeat import beating
-from node_import_tests.support.databases import TestDatabase
+from node_import_tests.support.databases import TestDatabase, hung_backend
 from node_import_tests.support.tenants import rows
 
 
@@ -50,6 +51,25 @@ def test_it_survives_a_lost_connection(importer: Database, database: TestDatabas
         assert killed
         [(_, before)] = rows(database, "SELECT 1, now()")
         wait_for(lambda: beats(database)[0][1] > before)
+
+
+def test_it_survives_a_connection_that_hangs(
+    importer: Database, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run does not count as dead because one of the server's processes gives no answer."""
+    monkeypatch.setattr(heartbeat, "ANSWER_SECONDS", 0.3)
+    with beating(importer, "run", 0.1):
+        wait_for(lambda: bool(beats(database)))
+        before = beats(database)
+        wait_for(lambda: beats(database) != before)
+        [(pid,)] = rows(
+            database,
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE usename = 'ni_importer' AND datname = current_database()",
+        )
+        with hung_backend(database, pid):
+            before = beats(database)
+            wait_for(lambda: beats(database) != before)
 
 
 def test_it_survives_a_database_that_is_away() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
 import pytest
 
 from node_import.contracts.error_codes import ErrorCode
-from node_import.database import Database
+from node_import.database import Connection, Database
+from node_import.database.connections import tenant_transaction
 from node_import.errors import ClaimLost
 from node_import.jobs.claiming import claim_partition, fence_slice, hold_claims
 from node_import.jobs.closing import close
@@ -13,8 +18,11 @@ from node_import.jobs.dispatch import Dispatch
 from node_import.jobs.outcome import JobOutcome
 from node_import.jobs.record import Claim
 from node_import.jobs.recovery import Recovery, recover
+from node_import.jobs.run_sessions import session_name
 from node_import.jobs.runs import RunState
+from node_import.loading.time_limits import TimeLimits
 from node_import.settings import Settings
+from node_import.sql import statements
 from node_import_tests.support.databases import TestDatabase
 from node_import_tests.support.runs import FakeRuns
 from node_import_tests.support.tenants import Tenant, job_row, load_slice, one, put, rows
@@ -41,6 +49,21 @@ def silence(database: TestDatabase, seconds: int) -> None:
         conn.execute(
             "UPDATE run_heartbeat SET beaten_at = now() - make_interval(secs => %s)", [seconds]
         )
+
+
+@contextmanager
+def slice_under_way(importer: Database, claim: Claim) -> Iterator[Connection]:
+    """The connection of a slice that stands still between its fence and its commit."""
+    limits = TimeLimits(statement=60, lock=60).parameters()
+    name = {"session_name": session_name(claim.dagster_run_id)}
+    with (
+        suppress(psycopg.OperationalError),
+        importer.connect() as conn,
+        tenant_transaction(conn, claim.domain_id),
+    ):
+        conn.execute(statements("loading.sql")["limit_time"], limits | name)
+        fence_slice(conn, claim)
+        yield conn
 
 
 def test_a_living_run_keeps_its_job(
@@ -181,6 +204,37 @@ def test_a_run_that_stands_still_in_a_slice_holds_up_no_other_job(
         fence_slice(conn, claim)
         assert recover(importer, settings, runs) == Recovery(put_back=(other.job_id,))
     assert recover(importer, settings, runs) == Recovery(put_back=(claim.job_id,))
+
+
+def test_the_slices_of_a_dead_run_are_rolled_back(
+    importer: Database,
+    acme: Tenant,
+    settings: Settings,
+    runs: FakeRuns,
+    claim: Claim,
+    database: TestDatabase,
+) -> None:
+    """A worker that stands still keeps its locks no longer; a living run's slices go on."""
+    put(database, acme.references(), partition_key="q", dispatch_no=1)
+    other = claim_partition(importer, "q", "other", run_is_live=lambda _: False).claimed[0][1]
+    runs.submit(Dispatch("q", "other", ()))
+    runs.end("run")
+    with slice_under_way(importer, other) as living, slice_under_way(importer, claim) as still:
+        assert recover(importer, settings, runs) == Recovery(put_back=(claim.job_id,))
+        living.execute("SELECT 1")
+        with pytest.raises(psycopg.OperationalError):
+            still.execute("SELECT 1")
+
+
+def test_whoever_takes_a_job_from_a_dead_run_rolls_back_its_slices(
+    importer: Database, claim: Claim
+) -> None:
+    """As in a run from the UI, before recovery has looked."""
+    with slice_under_way(importer, claim) as still:
+        [(_, mine)] = claim_partition(importer, "p", "next", run_is_live=lambda _: False).claimed
+        assert (mine.job_id, mine.attempt) == (claim.job_id, 2)
+        with pytest.raises(psycopg.OperationalError):
+            still.execute("SELECT 1")
 
 
 def test_old_heartbeats_are_swept(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +13,7 @@ from node_import.loading.time_limits import TimeLimits
 from node_import.staging.plan import Plan
 from node_import_tests.integration.loading.imports import Imports, Row, counts
 from node_import_tests.integration.loading.waiting import loading, other_writer, until_blocked
+from node_import_tests.support.databases import hung_backend
 
 KEYS = ("name",)
 FOUR_SLICES = Plan(slices=4, batches=1)
@@ -27,19 +23,6 @@ TWENTY: list[Row] = [(f"r{number}", "USER", "new") for number in range(20)]
 def impatient(imports: Imports) -> Database:
     """The importer, with settings that allow little."""
     return Database(imports.database.importer_dsn, statement_timeout=1.5, lock_timeout=0.3)
-
-
-@contextmanager
-def stopped(imports: Imports, pid: int) -> Iterator[None]:
-    """The server's process of one connection hangs: it neither works nor ends."""
-    title = Path(f"/proc/{pid}/cmdline")
-    if not title.exists() or imports.database.name not in title.read_text():
-        pytest.skip("the server's processes are not on this machine")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_lock_on_the_whole_table(imports: Imports) -> None:
@@ -82,7 +65,7 @@ def test_a_server_that_hangs(imports: Imports, monkeypatch: pytest.MonkeyPatch) 
         owner = Database(imports.database.importer_dsn, statement_timeout=3, lock_timeout=2)
         with loading(imports, staged, importer=owner, on_retry=told.append) as load:
             [blocked] = until_blocked(imports)
-            with stopped(imports, blocked):
+            with hung_backend(imports.database, blocked):
                 other.rollback()
                 [failed] = load.result().failed
     assert failed.failure is not None
@@ -126,7 +109,7 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(
         other.execute("SELECT FROM nodes FOR UPDATE")
         with loading(imports, staged, stop=stop) as load:
             [blocked] = until_blocked(imports)
-            with stopped(imports, blocked):
+            with hung_backend(imports.database, blocked):
                 other.rollback()
                 stop.set()
                 result = load.result(timeout=60)
