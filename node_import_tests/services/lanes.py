@@ -1,7 +1,7 @@
 """Several suites at a time, each a process of its own; what it prints is shown at its end.
 
 Much of a suite is waiting: for a tick of Dagster's daemon, for a lock, for a time that must pass.
-Two of them share two cores well.
+Three of them share two cores well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-LANES = 2
+LANES = 3
 # For a suite's own goodbye: pytest's, then its services'.
 GRACE_SECONDS = 120.0
 

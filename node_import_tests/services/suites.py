@@ -33,7 +33,8 @@ class Suite:
 # The longest first: they are begun in this order.
 SUITES = (
     Suite("services", 15, (TESTS / "services",)),
-    Suite("same", 15, (TESTS / "integration", TESTS / "acceptance")),
+    Suite("acceptance", 15, (TESTS / "acceptance",)),
+    Suite("integration", 15, (TESTS / "integration",)),
     # `make test` has tried all of it on 18, with the embedded Kafka and S3.
     Suite(
         "newest",
