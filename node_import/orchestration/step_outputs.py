@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dagster as dg
-from dagster_aws.s3.io_manager import PickledObjectS3IOManager
 
 from node_import.objects.client import s3_client
 from node_import.objects.own_bucket import OwnBucket
@@ -24,7 +23,10 @@ def remove_outputs_of(bucket: OwnBucket, run_id: str) -> None:
     description="Pickles of what steps return, a few KB each, under `step-outputs/` of the "
     "importer's bucket. References to rows, never rows. They go with their run."
 )
-def bucket_io_manager(_: dg.InitResourceContext) -> PickledObjectS3IOManager:
+def bucket_io_manager(_: dg.InitResourceContext) -> dg.IOManager:
     """Takes no configuration: bucket, endpoint and credentials are the importer's settings."""
+    # Importing it takes a second of CPU, which every run on a shared disk would pay for nothing.
+    from dagster_aws.s3.io_manager import PickledObjectS3IOManager
+
     settings = settings_of_this_process()
     return PickledObjectS3IOManager(settings.s3_bucket, s3_client(settings), PREFIX)

@@ -48,12 +48,17 @@ class Topic:
 
     def messages(self, until: threading.Event) -> Iterator[Message]:
         """All from the beginning, as they come."""
-        partitions = self.consumer.list_topics(self.name, timeout=10).topics[self.name].partitions
+        # A topic that is just being made has no partitions yet.
+        while not (partitions := self._partitions()) and not until.is_set():
+            time.sleep(0.1)
         self.consumer.assign([TopicPartition(self.name, number, 0) for number in partitions])
         while not until.is_set():
             message = self.consumer.poll(0.1)
             if message is not None and message.error() is None:
                 yield message
+
+    def _partitions(self) -> list[int]:
+        return [*self.consumer.list_topics(self.name, timeout=10).topics[self.name].partitions]
 
 
 @pytest.fixture

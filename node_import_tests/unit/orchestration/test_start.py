@@ -1,0 +1,30 @@
+"""What a process of Dagster imports before it can do anything: every run pays for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+LOADED = "import sys, node_import.definitions; print(*sys.modules)"
+NOWHERE = {
+    "NODE_IMPORT_POSTGRES_DSN": "postgresql://nobody@localhost/none",
+    "NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
+}
+
+
+def loaded(**settings: str) -> set[str]:
+    """The modules of a process that has loaded the definitions."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED],
+        env={**os.environ, **NOWHERE, **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_bucket_of_step_outputs_is_no_part_of_a_run_on_a_shared_disk() -> None:
+    """dagster-aws takes as long to import as Dagster itself."""
+    assert "dagster_aws" not in loaded()
