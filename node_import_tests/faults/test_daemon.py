@@ -83,7 +83,7 @@ def test_location_and_run_die_together_with_the_queue_full(new_world: OpenWorld)
             wait_for(
                 world,
                 "SELECT FROM pg_stat_activity WHERE datname = current_database()"
-                " AND wait_event_type = 'Lock' AND application_name = 'node-import'",
+                " AND wait_event_type = 'Lock' AND application_name LIKE 'node-import%'",
                 installation,
             )
             installation.kill("location")

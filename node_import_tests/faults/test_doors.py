@@ -19,7 +19,7 @@ from node_import_tests.faults.world import World
 LONG = {"lock_timeout": 120.0, "statement_timeout": 120.0}
 WAITING = (
     "SELECT FROM pg_stat_activity WHERE datname = current_database()"
-    " AND wait_event_type = 'Lock' AND application_name = 'node-import'"
+    " AND wait_event_type = 'Lock' AND application_name LIKE 'node-import%'"
 )
 
 
