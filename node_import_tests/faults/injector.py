@@ -87,6 +87,8 @@ class Injector:
                 if trigger.is_first():
                     os.write(self._log, f"signal {trigger.signal}\n".encode())
                     os.kill(os.getpid(), trigger.signal)
+                    # A process that stops runs on for a moment: not into the next one's trigger.
+                    return
 
     def install(self) -> None:
         """Wrap the libraries, in this process."""
