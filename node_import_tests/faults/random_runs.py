@@ -144,7 +144,7 @@ def _cut(choose: random.Random, moment: Moment) -> Fault:
 
 
 def _freeze(_: random.Random, moment: Moment) -> Fault:
-    # Stopped in the middle of a slice it keeps that locked, and its heir fails for want of time.
+    # Until it counts as dead it keeps the locks of its slice, which others may wait for in vain.
     return Freeze(moment, frozenset({"TIMEOUT"}))
 
 
