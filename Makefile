@@ -8,6 +8,7 @@ IMAGE ?= node-import:0.1.0
 EXTRAS ?=
 BENCH_OPTIONS ?=
 FAULT_OPTIONS ?=
+SUITES ?=
 # Much of a test is waiting, for a tick of the daemon or for a lock: three at once share two processors
 # well (12 instead of 21 minutes). Files stay whole and in order, so that the quick ones come first.
 PROCESSES ?= 3
@@ -64,7 +65,7 @@ test-acceptance: $(VENV)/.dev ## The node-import command as a user types it
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) node_import_tests/acceptance
 
 test-services: $(VENV)/.dev ## The same tests, and more, on real Kafka, MinIO, PostgreSQL 15 and 18 (needs Java, Maven, Go, PostgreSQL 15, Redis)
-	$(BIN)/python -m node_import_tests.services
+	$(BIN)/python -m node_import_tests.services $(addprefix --suite ,$(SUITES))
 
 test-faults: $(VENV)/.dev ## Real services and processes, really killed; then RUNS=20 random runs (SEED=n RUNS=1: one again; QUICK=1: three minutes)
 	$(BIN)/python -m node_import_tests.faults $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(FAULT_OPTIONS)

@@ -20,7 +20,7 @@ from node_import_tests.services import artefacts
 
 LANES = 2
 DEFAULT_RUNS = 20
-QUICK_RUNS = 6
+QUICK_RUNS = 4
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -36,7 +36,6 @@ def grow(folder: Path, size: str) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
 
 
-@pytest.mark.quick
 def test_the_disk_for_staged_rows_is_full(new_world: OpenWorld, tmp_path: Path) -> None:
     """The big file fails as an outage and leaves nothing behind: the next, a small one, has room.
 

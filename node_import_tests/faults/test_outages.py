@@ -65,7 +65,7 @@ def test_kafka_ends_in_the_middle_of_reading(world: World, how: str) -> None:
 
 @pytest.mark.parametrize(
     ("how", "seconds"),
-    [pytest.param("kill", 1.0, marks=pytest.mark.quick), ("refusal", 3.0), ("silence", 5.0)],
+    [("kill", 1.0), ("refusal", 3.0), ("silence", 5.0)],
 )
 def test_the_object_store_ends_in_the_middle_of_a_file(
     world: World, how: str, seconds: float
@@ -122,7 +122,6 @@ def locked_nodes(world: World) -> Iterator[threading.Event]:
         thread.join()
 
 
-@pytest.mark.quick
 def test_a_lock_on_nodes_that_is_never_given_up(world: World) -> None:
     """The job fails with a clear word and never hangs; when the lock is gone a replay loads it."""
     send_file(world, rows=60)

@@ -37,12 +37,10 @@ def test_the_list_of_points_is_whole(new_world: OpenWorld, kind: str) -> None:
 QUICK = {
     ("request_sensor", "intake.tick.Intake._settle: before commit", 1),
     ("request_sensor", "intake.tick.Intake._settle: after commit", 1),
-    ("request_sensor", "daemon: before a run is submitted", 2),
     ("run", "loading.slice_transaction.SliceTransaction.load: after commit", 2),
     ("run", "jobs.closing.close: before commit", 1),
     ("run", "jobs.closing.close: after commit", 1),
     ("run", "publishing.status_publisher._Publisher._send_events: after send", 1),
-    ("recovery_sensor", "jobs.recovery._release: after commit", 1),
     ("command", "replaying.replay.Replayer._send: after send", 1),
 }
 

@@ -26,14 +26,16 @@ def main(arguments: Sequence[str]) -> int:
     """0: all passed; 1: a test failed; 2: the services cannot be started here."""
     parser = argparse.ArgumentParser(prog="python -m node_import_tests.services")
     parser.add_argument("--postgres", type=int, choices=(15, 18), help="only this version")
-    parser.add_argument("--suite", choices=[suite.name for suite in SUITES], help="only this one")
+    names = [suite.name for suite in SUITES]
+    parser.add_argument("--suite", choices=names, action="append", help="only this; repeatable")
     options, pytest_arguments = parser.parse_known_args(arguments)
     # As Ctrl-C does: pytest is ended first, then the services.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     suites = [
         suite
         for suite in SUITES
-        if options.postgres in (None, suite.postgres) and options.suite in (None, suite.name)
+        if options.postgres in (None, suite.postgres)
+        and (options.suite is None or suite.name in options.suite)
     ]
     try:
         _find_programs(suites)
