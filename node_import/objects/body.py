@@ -6,8 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from node_import.sizes import KIB
+
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
+
+# A read that breaks loses what it has got so far: no connection may be so bad that it gets nothing.
+PIECE_BYTES = 64 * KIB
 
 
 class ObjectBody:
@@ -26,7 +31,7 @@ class ObjectBody:
     def read(self, amount: int) -> bytes:
         """See `node_import.objects.resuming.Body`."""
         with self._translated(self._url):
-            return self._body.read(amount)
+            return self._body.read(min(amount, PIECE_BYTES))
 
     def close(self) -> None:
         """Let the connection go."""
