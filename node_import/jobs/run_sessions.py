@@ -10,7 +10,6 @@ import logging
 from collections.abc import Collection
 
 from node_import.database import Database
-from node_import.database.failures import translated_failures
 from node_import.sql import statements
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,8 @@ def end_sessions(database: Database, run_ids: Collection[str]) -> None:
     if not run_ids:
         return
     names = [session_name(run_id) for run_id in run_ids]
-    with database.connect() as conn, translated_failures():
-        row = conn.execute(statements("recovery.sql")["end_sessions"], {"session_names": names})
-        ended = row.fetchone()
-    if ended and ended["ended"]:
-        log.warning("%d slices of dead runs were rolled back: %s", ended["ended"], ", ".join(names))
+    with database.connect() as conn, database.limited(conn):
+        query = statements("recovery.sql")["end_sessions"]
+        row = conn.execute(query, {"session_names": names}).fetchone()
+    if row and row["ended"]:
+        log.warning("%d slices of dead runs were rolled back: %s", row["ended"], ", ".join(names))
