@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
@@ -49,27 +50,33 @@ def produce(
 ) -> list[Sent]:
     """Send `values` to one partition and wait until they are there, in this order.
 
-    One request at a time: a busy broker can refuse one and take the next.
+    The first goes alone: the leader of a topic that is just being made can refuse a request and
+    take the next. And one request at a time, for the same reason.
     """
     one_by_one = {"max.in.flight.requests.per.connection": 1}
     producer = Producer({**settings.kafka_client_config(), **one_by_one})
-    sent: list[Sent] = []
+    places: dict[int, Sent] = {}
 
-    def note(error: KafkaError | None, message: object) -> None:
+    def note(number: int, error: KafkaError | None, message: object) -> None:
         assert error is None, error
-        sent.append(Sent(message.partition(), message.offset()))  # type: ignore[attr-defined]
+        places[number] = Sent(message.partition(), message.offset())  # type: ignore[attr-defined]
 
-    for value in values:
+    for number, value in enumerate(values):
         producer.produce(
             topic,
             value=value,
             key=key,
             partition=partition,
             headers=list(headers),
-            on_delivery=note,
+            on_delivery=partial(note, number),
         )
         producer.poll(0)
+        if number == 0:
+            assert producer.flush(TIMEOUT) == 0
     assert producer.flush(TIMEOUT) == 0
+    sent = [places[number] for number in sorted(places)]
+    offsets = [place.offset for place in sent]
+    assert offsets == sorted(offsets), f"{topic} has its messages in another order: {offsets}"
     return sent
 
 
