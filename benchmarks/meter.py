@@ -117,9 +117,12 @@ class Meter:
             if name != self._parent:
                 cpu[name] = tree_cpu(pid)
                 continue
-            own, ended = cpu_of(pid)
-            new = [child for child in descendants(pid) if child not in self._known]
-            cpu[name] = own
+            # Runs are forked from a child that was there before.
+            old, new = [pid], []
+            for child in descendants(pid):
+                (old if child in self._known else new).append(child)
+            cpu[name] = sum(cpu_of(one)[0] for one in old)
+            ended = sum(cpu_of(one)[1] for one in old)
             cpu["worker"] = ended + sum(sum(cpu_of(child)) for child in new)
             rss = sum(rss_of(child) for child in new)
         row = self._conn.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()

@@ -38,7 +38,7 @@ workspace=$DAGSTER_HOME/workspace.yaml
 case $role in
     code-location)
         # A sensor tick holds a thread as long as it lasts, and the UI needs some beside.
-        exec dagster api grpc --host 0.0.0.0 --port "$CODE_LOCATION_LISTEN_PORT" \
+        exec python -m node_import.orchestration.code_location --host 0.0.0.0 --port "$CODE_LOCATION_LISTEN_PORT" \
             --module-name node_import.definitions --attribute defs --location-name node_import \
             --empty-working-directory --use-python-environment-entry-point --max-workers 16 "$@"
         ;;

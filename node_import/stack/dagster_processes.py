@@ -13,6 +13,7 @@ from node_import.stack.ports import LOOPBACK, Ports
 from node_import.stack.python_process import python_command
 
 DEFINITIONS = "node_import.definitions"
+CODE_LOCATION = "node_import.orchestration.code_location"
 # A sensor tick holds a thread as long as it lasts, and the UI needs some beside.
 CODE_LOCATION_THREADS = 16
 # Ticks that are on their way get this long when the stack stops.
@@ -51,7 +52,7 @@ def dagster_processes(
             grace=grace,
         )
 
-    location = ["dagster", "api", "grpc", "-h", LOOPBACK, "-p", str(ports.code_location)]
+    location = [CODE_LOCATION, "-h", LOOPBACK, "-p", str(ports.code_location)]
     location += ["-m", definitions, "-a", "defs", "--location-name", LOCATION]
     location += ["--empty-working-directory", "--use-python-environment-entry-point"]
     location += ["--max-workers", str(CODE_LOCATION_THREADS)]

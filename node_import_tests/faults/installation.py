@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from node_import_tests.faults.world import World
+from node_import_tests.services.daemons import CODE_LOCATION
 from node_import_tests.services.machines import Machine
 from node_import_tests.services.running import free_ports
 
@@ -36,7 +37,7 @@ class Installation:
         """Begin to start it."""
         module = ("-m", "node_import.definitions", "-a", "defs", "--location-name", "node_import")
         address = ("-h", "127.0.0.1", "-p", str(self._port))
-        self.location.start("dagster", "api", "grpc", *module, *address, **self._staging)
+        self.location.start("python", "-m", CODE_LOCATION, *module, *address, **self._staging)
 
     def start_daemon(self) -> None:
         """Begin to start it; it waits for the location."""

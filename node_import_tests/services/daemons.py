@@ -11,6 +11,7 @@ from node_import_tests.services.running import free_ports
 from node_import_tests.services.topics import wait_until
 
 ROOT = Path(__file__).parents[2]
+CODE_LOCATION = "node_import.orchestration.code_location"
 START_SECONDS = 120.0
 
 
@@ -30,7 +31,7 @@ class Installation:
         """Begin to start both; the daemon waits for the location."""
         module = ("-m", "node_import.definitions", "-a", "defs")
         address = ("-h", "127.0.0.1", "-p", str(self._port))
-        self._location.start("dagster", "api", "grpc", *module, *address)
+        self._location.start("python", "-m", CODE_LOCATION, *module, *address)
         server = {"host": "127.0.0.1", "port": self._port, "location_name": "node_import"}
         workspace = self._daemon.folder / "workspace.yaml"
         workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML

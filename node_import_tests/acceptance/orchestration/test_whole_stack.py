@@ -7,11 +7,13 @@ import json
 from typing import TYPE_CHECKING
 
 import polars as pl
+import psutil
 import psycopg
 import pytest
 from confluent_kafka import Producer
 
 from benchmarks.data import cities
+from node_import.stack.state import last_state
 
 if TYPE_CHECKING:
     from node_import_tests.support.stack import Stack
@@ -34,6 +36,16 @@ def test_a_file_is_imported_and_answered(stack: Stack) -> None:
     assert run["tags"]["node_import/job_id"] == document["jobId"]
     assert run["tags"]["node_import/topic"] == "acme-users"
     assert run["tags"]["dagster/partition"] == job["partition_key"]
+
+
+def test_runs_begin_without_importing_everything(stack: Stack) -> None:
+    """They are forks of a process beside the code location that has done so."""
+    stack.cli.document("submit", *TENANT, "--ref", "warm-1", "--wait")
+    state = last_state(stack.layout)
+    assert state is not None
+    location = psutil.Process(state.children["code-location"].pid)
+    [warm] = [one for one in location.children() if "forkserver" in " ".join(one.cmdline())]
+    assert warm.children() or warm.cpu_times().children_user > 0
 
 
 def test_bad_rows_are_a_red_run(stack: Stack) -> None:

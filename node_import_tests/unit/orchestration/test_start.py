@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
+
+from dagster._grpc.server import DagsterApiServer
 
 LOADED = "import sys, node_import.definitions; print(*sys.modules)"
 NOWHERE = {
@@ -28,3 +31,8 @@ def loaded(**settings: str) -> set[str]:
 def test_the_bucket_of_step_outputs_is_no_part_of_a_run_on_a_shared_disk() -> None:
     """dagster-aws takes as long to import as Dagster itself."""
     assert "dagster_aws" not in loaded()
+
+
+def test_dagster_still_starts_runs_where_they_are_made_to_start_warm() -> None:
+    """A newer Dagster that does it otherwise is noticed here, and not by runs that begin late."""
+    assert "self._mp_ctx.Process(" in inspect.getsource(DagsterApiServer.StartRun)
