@@ -12,6 +12,7 @@ import psycopg
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import NodeImportError, TransientError
+from node_import.loading.forecast import Forecast
 from node_import.loading.results import SliceResult, SliceRetry
 from node_import.loading.session import LoadingSession, SessionPool
 from node_import.loading.slice_rows import SliceRows, prepared_rows
@@ -51,6 +52,7 @@ class SliceAttempts:
         self._stop = stop
         self._halt = threading.Event()
         self._forbidden = threading.Event()
+        self._forecast = Forecast()
         self.retries: SimpleQueue[SliceRetry] = SimpleQueue()
         self.rows_by_slice = manifest.rows_by_slice()
 
@@ -117,7 +119,12 @@ class SliceAttempts:
         self, session: LoadingSession, slice_no: int, limits: TimeLimits
     ) -> SliceResult:
         transaction = SliceTransaction(
-            session, self._target, slice_no, limits, is_forbidden=self._forbidden.is_set
+            session,
+            self._target,
+            slice_no,
+            limits,
+            is_forbidden=self._forbidden.is_set,
+            forecast=self._forecast,
         )
         with session.limited(limits.slice):
             return transaction.load(self.rows_by_slice[slice_no], lambda: self._prepare(slice_no))

@@ -6,7 +6,8 @@
     write different and additional metadata; insert new nodes, then their metadata
     update changed nodes; fill the ledger; look at the claim, last of all
 
-An unchanged node is read and not touched; its values are not even sent.
+An unchanged node is read and not touched; its values are not even sent. Where all nodes of earlier
+slices were new, those of this one are inserted without a look, and looked for if one was there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from node_import.errors import ClaimLost
 from node_import.jobs.claiming import fence_slice
 from node_import.jobs.record import Claim
 from node_import.jobs.run_sessions import session_name
+from node_import.loading.forecast import Forecast
 from node_import.loading.results import SliceResult
 from node_import.loading.session import LoadingSession
 from node_import.loading.slice_rows import (
@@ -81,6 +83,7 @@ class SliceTransaction:
         slice_no: int,
         limits: TimeLimits,
         is_forbidden: Callable[[], bool] = lambda: False,
+        forecast: Forecast | None = None,
     ) -> None:
         self._session = session
         self._conn = session.conn
@@ -88,6 +91,7 @@ class SliceTransaction:
         self._slice_no = slice_no
         self._limits = limits
         self._is_forbidden = is_forbidden
+        self._forecast = forecast or Forecast()
         self._parameters = target.parameters(slice_no)
 
     def load(self, rows: int, prepare: Callable[[], SliceRows]) -> SliceResult:
@@ -137,8 +141,16 @@ class SliceTransaction:
     def _write(self, prepared: SliceRows) -> SliceResult:
         total = prepared.rows.height
         self._copy("copy_nodes", prepared.rows.select(NODE_COLUMNS))
+        if self._forecast.all_new() and self._insert_as_new(prepared):
+            return SliceResult(
+                self._slice_no,
+                total + prepared.duplicate,
+                inserted=total,
+                duplicate=prepared.duplicate,
+            )
         found = self._row("find_stored_nodes")
         stored, differing = found["stored"], found["differing"]
+        self._forecast.learn(all_new=stored == 0)
         if differing:
             self._expect("lock_differing_nodes", differing)
         if differing or stored < total:
@@ -156,6 +168,18 @@ class SliceTransaction:
             unchanged=stored - updated,
             duplicate=prepared.duplicate,
         )
+
+    def _insert_as_new(self, prepared: SliceRows) -> bool:
+        """Insert without having looked; False, and nothing was done, if a node was there."""
+        try:
+            with self._conn.transaction():
+                self._execute("insert_new_nodes")
+        except errors.UniqueViolation:
+            self._forecast.learn(all_new=False)
+            return False
+        self._copy_values(prepared.rows, has_stored=False)
+        self._insert_metadata()
+        return True
 
     def _copy_values(self, rows: pl.DataFrame, *, has_stored: bool) -> None:
         if not self._target.tables:
@@ -178,6 +202,9 @@ class SliceTransaction:
             self._expect("insert_new_nodes", expected)
         except errors.UniqueViolation as error:
             raise NodesMoved from error
+        self._insert_metadata()
+
+    def _insert_metadata(self) -> None:
         for table in self._target.tables:
             self._execute("insert_new_metadata", table)
 
