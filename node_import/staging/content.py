@@ -23,9 +23,25 @@ def with_content_hash(rows: pl.DataFrame, metadata_keys: Sequence[str]) -> pl.Da
 
     `rows` has a column `type` and, for each `metadata_keys[i]`, a nullable text column `v{i}`.
     """
-    columns = {key: f"v{index}" for index, key in enumerate(metadata_keys)}
-    pieces = [pl.col("type") + _END]
-    pieces += [pl.lit(f"{key}{_END}") + pl.col(columns[key]) + _END for key in sorted(columns)]
-    content = pl.concat_str(pieces, ignore_nulls=True).alias(CONTENT_HASH)
+    content = pl.concat_str(_pieces(rows, metadata_keys), ignore_nulls=True).alias(CONTENT_HASH)
     hashed = plh.col(CONTENT_HASH).nchash.xxhash64().reinterpret(signed=True)
     return rows.with_columns(rows.select(content).select(hashed))
+
+
+def _pieces(rows: pl.DataFrame, metadata_keys: Sequence[str]) -> list[pl.Expr]:
+    """What the content is joined of.
+
+    A column without nulls goes in as it is, between constants; one with nulls takes its key along
+    in a text of its own, which is half as fast.
+    """
+    columns = {key: f"v{index}" for index, key in enumerate(metadata_keys)}
+    pieces, constant = [pl.col("type")], _END
+    for key in sorted(columns):
+        value = pl.col(columns[key])
+        if rows[columns[key]].null_count() == 0:
+            pieces += [pl.lit(f"{constant}{key}{_END}"), value]
+            constant = _END
+        else:
+            pieces += [pl.lit(constant), pl.lit(f"{key}{_END}") + value + _END]
+            constant = ""
+    return [*pieces, pl.lit(constant)]
