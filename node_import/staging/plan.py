@@ -17,7 +17,7 @@ HASH_NAME = "xxh64"
 
 # A slice is one transaction, a batch is one step. Both are powers of two in number.
 SLICE_TARGET_BYTES = 8 * MIB
-BATCH_TARGET_BYTES = 32 * MIB
+BATCH_TARGET_BYTES = 128 * MIB
 MAX_BATCHES = 32
 MAX_SLICES = 1_024
 
