@@ -96,10 +96,10 @@ def _stage(
     rejects: RejectSink,
 ) -> Manifest:
     """Stage `blocks`; `manifest` with what they hold."""
-    writer = SegmentWriter(area, manifest.plan, header.metadata_keys)
     accepted, codes, failure = 0, Counter[str](), None
     rejects.begin(header.raw)
-    with RejectedReferences() as references:
+    segments = SegmentWriter(area, manifest.plan, header.metadata_keys)
+    with RejectedReferences() as references, segments as writer:
         try:
             for block in blocks:
                 writer.add(block.rows)

@@ -14,6 +14,9 @@ from node_import.staging.area import StagingArea
 from node_import.staging.manifest import Manifest
 from node_import.staging.segments import read_references
 
+# What JSON does not let stand in a string as it is (RFC 8259, section 7).
+_ESCAPED = r'["\\\x00-\x1f]'
+
 
 @dataclass(frozen=True, slots=True)
 class References:
@@ -74,10 +77,17 @@ class References:
 
 
 def _write_entries(file: BinaryIO, parts: Iterable[pl.Series]) -> None:
-    """The entries of all parts with commas between; a part at a time, which json does quickly."""
+    """The entries of all parts with commas between, a part at a time."""
     separator = b""
     for part in parts:
         if not part.is_empty():
-            entries = json.dumps(part.to_list(), ensure_ascii=False)
-            file.write(separator + entries[1:-1].encode())
+            file.write(separator + _as_json(part))
             separator = b","
+
+
+def _as_json(entries: pl.Series) -> bytes:
+    """The inside of a JSON array. References that need no escapes, nearly all, are only joined."""
+    if entries.str.contains(_ESCAPED).any():
+        return json.dumps(entries.to_list(), ensure_ascii=False)[1:-1].encode()
+    joined: str = entries.str.join('", "').item()
+    return f'"{joined}"'.encode()

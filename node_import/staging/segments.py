@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 import polars_hash as plh
@@ -27,7 +28,7 @@ from node_import.staging.content import with_content_hash
 from node_import.staging.manifest import Chunk, Segment
 from node_import.staging.plan import Plan
 
-FLUSH_BYTES = 64 * MIB
+FLUSH_BYTES = 32 * MIB
 
 _SLICE = "slice_no"
 _PARQUET_MAGIC = b"PAR1"
@@ -38,7 +39,11 @@ class StagedRowsLost(TransientError):
 
 
 class SegmentWriter:
-    """Takes rows in file order and writes segments; holds about twice `flush_bytes` at most."""
+    """Takes rows in file order and writes segments.
+
+    A thread of its own hashes, cuts and writes what was buffered while the next rows come; holds
+    about four times `flush_bytes` at most.
+    """
 
     def __init__(
         self,
@@ -54,13 +59,24 @@ class SegmentWriter:
         self._buffered: list[pl.DataFrame] = []
         self._buffered_bytes = 0
         self._segments: list[Segment] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stage")
+        self._writing: Future[None] | None = None
         self.staged_bytes = 0
 
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
     def add(self, rows: pl.DataFrame) -> None:
-        """Stage `rows`: `line`, `reference_id`, `type`, `v0`…`vN`, any number of rows."""
+        """Stage `rows`: `line`, `reference_id`, `type`, `v0`…`vN`, any number of rows.
+
+        Raises what writing earlier rows has raised.
+        """
         if rows.is_empty():
             return
-        self._buffered.append(with_content_hash(rows, self._metadata_keys))
+        self._buffered.append(rows)
         self._buffered_bytes += int(rows.estimated_size())
         if self._buffered_bytes >= self._flush_bytes:
             self._flush()
@@ -68,13 +84,24 @@ class SegmentWriter:
     def close(self) -> tuple[Segment, ...]:
         """Write what is left; the segments in the order they were written."""
         self._flush()
+        self._wait()
+        self._thread.shutdown()
         return tuple(self._segments)
 
     def _flush(self) -> None:
-        if not self._buffered:
-            return
-        rows = pl.concat(self._buffered)
-        self._buffered, self._buffered_bytes = [], 0
+        self._wait()
+        if self._buffered:
+            self._writing = self._thread.submit(self._write, self._buffered)
+            self._buffered, self._buffered_bytes = [], 0
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _write(self, buffered: list[pl.DataFrame]) -> None:
+        rows = pl.concat([with_content_hash(part, self._metadata_keys) for part in buffered])
+        buffered.clear()
         name = f"segment-{len(self._segments):05d}"
         chunks: list[Chunk] = []
         offset = 0

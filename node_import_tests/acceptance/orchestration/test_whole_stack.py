@@ -38,16 +38,6 @@ def test_a_file_is_imported_and_answered(stack: Stack) -> None:
     assert run["tags"]["dagster/partition"] == job["partition_key"]
 
 
-def test_runs_begin_without_importing_everything(stack: Stack) -> None:
-    """They are forks of a process beside the code location that has done so."""
-    stack.cli.document("submit", *TENANT, "--ref", "warm-1", "--wait")
-    state = last_state(stack.layout)
-    assert state is not None
-    location = psutil.Process(state.children["code-location"].pid)
-    [warm] = [one for one in location.children() if "forkserver" in " ".join(one.cmdline())]
-    assert warm.children() or warm.cpu_times().children_user > 0
-
-
 def test_bad_rows_are_a_red_run(stack: Stack) -> None:
     """Exit code 1, a reject file to correct and submit, and the good rows are in."""
     path = stack.write("dirty.csv", "reference_id,name\nu-3,Cem\n,nobody\n")
@@ -58,6 +48,15 @@ def test_bad_rows_are_a_red_run(stack: Stack) -> None:
     assert (status["processed"], status["total"]) == (1, 2)
     assert status["rejectsUrl"].startswith("s3://")
     assert stack.query("SELECT count(*) FROM nodes WHERE reference_id = 'u-3'") == [(1,)]
+
+
+def test_runs_begin_without_importing_everything(stack: Stack) -> None:
+    """They are forks of a process beside the code location that has done so."""
+    state = last_state(stack.layout)
+    assert state is not None
+    location = psutil.Process(state.children["code-location"].pid)
+    [warm] = [one for one in location.children() if "forkserver" in " ".join(one.cmdline())]
+    assert warm.children() or warm.cpu_times().children_user > 0
 
 
 def test_a_burst_of_lists_shares_runs(stack: Stack) -> None:
