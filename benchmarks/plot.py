@@ -26,7 +26,7 @@ def draw(results: Results, path: Path) -> bool:
     imports = results.measured.get("fresh")
     if floor is None or not imports:
         return False
-    figure, axes = plt.subplots(figsize=(8, 3.2), dpi=100)
+    figure, axes = plt.subplots(figsize=(8, 3.5), dpi=100)
     users = results.facts["users"]
     bars = [(floor, results.figure(floor)), *((peer, results.figure(peer)) for peer in PEERS)]
     for name, measured in bars:
@@ -39,7 +39,8 @@ def draw(results: Results, path: Path) -> bool:
     axes.set_title("floor: COPY into both tables; dlt, pgloader: one wide row a user", fontsize=9)
     handles = axes.get_legend_handles_labels()
     unique = dict(zip(reversed(handles[1]), reversed(handles[0]), strict=True))
-    axes.legend(unique.values(), unique.keys(), fontsize=7, loc="lower right")
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": len(unique)}
+    axes.legend(unique.values(), unique.keys(), fontsize=7, frameon=False, **below)
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
