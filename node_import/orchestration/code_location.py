@@ -26,12 +26,12 @@ class WarmApiServer(server.DagsterApiServer):
     """Dagster's server of a code location, with another way to start the processes of runs."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         context = multiprocessing.get_context("forkserver")
         origin = options.get("loadable_target_origin")
         definitions = [origin.module_name] if origin and origin.module_name else []
         context.set_forkserver_preload([*_PRELOADED, *definitions])
-        forkserver.ensure_running()  # it imports while this process does
-        super().__init__(*args, **options)
+        forkserver.ensure_running()  # now, so that the first run need not wait for its imports
         self._mp_ctx = context  # type: ignore[assignment]
 
 
