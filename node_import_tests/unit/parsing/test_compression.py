@@ -7,6 +7,7 @@ import io
 import random
 import struct
 import zlib
+from functools import partial
 
 import pytest
 from backports import zstd
@@ -18,6 +19,8 @@ from node_import.parsing.decompression import DecompressedStream
 from node_import.parsing.rules import ParseRules
 from node_import_tests.unit.parsing.reading import read_whole
 
+# Without the time, which would stand in the names of tests.
+gzipped = partial(gzip.compress, mtime=0)
 TEXT = b"id,name\n" + b"".join(b"r%d,name %d\n" % (n, n * 7919) for n in range(300))
 SKIPPABLE = b"\x53\x2a\x4d\x18" + struct.pack("<I", 4) + b"note"
 
@@ -51,12 +54,12 @@ def with_extra_field(member: bytes) -> bytes:
     "data",
     [
         TEXT,
-        gzip.compress(TEXT),
-        gzip.compress(TEXT, 0),
-        gzip.compress(TEXT[:100]) + gzip.compress(b"") + gzip.compress(TEXT[100:]),
-        with_extra_field(gzip.compress(TEXT)),
-        gzip.compress(TEXT) + b"\0" * 1_000,
-        gzip.compress(TEXT[:100]) + b"\0" * 20 + gzip.compress(TEXT[100:]),
+        gzipped(TEXT),
+        gzipped(TEXT, 0),
+        gzipped(TEXT[:100]) + gzipped(b"") + gzipped(TEXT[100:]),
+        with_extra_field(gzipped(TEXT)),
+        gzipped(TEXT) + b"\0" * 1_000,
+        gzipped(TEXT[:100]) + b"\0" * 20 + gzipped(TEXT[100:]),
         zstd.compress(TEXT),
         zstd.compress(TEXT[:100]) + SKIPPABLE + zstd.compress(TEXT[100:]),
         SKIPPABLE + zstd.compress(TEXT),
@@ -77,19 +80,19 @@ def test_other_beginnings_are_plain(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "readable"),
     [
-        (gzip.compress(TEXT)[:-1], TEXT),
-        (gzip.compress(TEXT)[:-8], TEXT),
-        (gzip.compress(TEXT)[:10], b""),
+        (gzipped(TEXT)[:-1], TEXT),
+        (gzipped(TEXT)[:-8], TEXT),
+        (gzipped(TEXT)[:10], b""),
         (b"\x1f\x8b", b""),
-        (gzip.compress(TEXT) + b"x", TEXT),
-        (gzip.compress(TEXT) + b"\0\0x", TEXT),
-        (gzip.compress(TEXT) + gzip.compress(TEXT)[:5], TEXT),
-        (gzip.compress(TEXT)[:-8] + b"\0" * 8, TEXT),
-        (gzip.compress(TEXT)[:-4] + b"\0" * 4, TEXT),
-        (b"\x1f\x8b\x07" + gzip.compress(TEXT)[3:], b""),
-        (b"\x1f\x8b\x08\xe0" + gzip.compress(TEXT)[4:], b""),
+        (gzipped(TEXT) + b"x", TEXT),
+        (gzipped(TEXT) + b"\0\0x", TEXT),
+        (gzipped(TEXT) + gzipped(TEXT)[:5], TEXT),
+        (gzipped(TEXT)[:-8] + b"\0" * 8, TEXT),
+        (gzipped(TEXT)[:-4] + b"\0" * 4, TEXT),
+        (b"\x1f\x8b\x07" + gzipped(TEXT)[3:], b""),
+        (b"\x1f\x8b\x08\xe0" + gzipped(TEXT)[4:], b""),
         (zstd.compress(TEXT) + b"x", TEXT),
-        (zstd.compress(TEXT) + gzip.compress(TEXT), TEXT),
+        (zstd.compress(TEXT) + gzipped(TEXT), TEXT),
         (b"\x28\xb5\x2f\xfd\xff\xff\xff", b""),
         (SKIPPABLE[:-1], b""),
     ],
@@ -104,7 +107,7 @@ def test_faults_are_those_of_zlib() -> None:
     chance = random.Random(4)
     for _ in range(300):
         text = bytes(chance.choices(b"abcdefgh,\n", k=chance.randrange(300)))
-        data = bytearray(gzip.compress(text, chance.choice([0, 1, 9]), mtime=0))
+        data = bytearray(gzipped(text, chance.choice([0, 1, 9]), mtime=0))
         if chance.random() < 0.3:
             del data[chance.randrange(2, len(data)) :]
         else:
@@ -125,8 +128,8 @@ def by_zlib(data: bytes) -> tuple[bytes, ErrorCode | None]:
 @pytest.mark.parametrize(
     "data",
     [
-        gzip.compress(b"name\n" + TEXT)[:-3],
-        gzip.compress(b"name\n" + TEXT) + b"x",
+        gzipped(b"name\n" + TEXT)[:-3],
+        gzipped(b"name\n" + TEXT) + b"x",
         zstd.compress(b"name\n" + TEXT) + b"x",
         zstd.compress(b"name\n") + zstd.compress(TEXT)[:-3],
     ],
@@ -138,12 +141,12 @@ def test_a_readable_header_is_judged_first(data: bytes) -> None:
 
 def test_a_header_that_is_cut_cannot_be_read() -> None:
     """Without its line end a header may be anything."""
-    assert read_whole(gzip.compress(b"name")[:-3]).error == ErrorCode.CORRUPT_GZIP
+    assert read_whole(gzipped(b"name")[:-3]).error == ErrorCode.CORRUPT_GZIP
 
 
 def test_rows_before_the_break_are_read() -> None:
     """All whole records, none of the one that is cut."""
-    whole = read_whole(gzip.compress(TEXT)[:-20], block_bytes=100)
+    whole = read_whole(gzipped(TEXT)[:-20], block_bytes=100)
     assert whole.error == ErrorCode.CORRUPT_GZIP
     assert whole.rows
     assert whole.rows == read_whole(TEXT).rows[: len(whole.rows)]
@@ -152,7 +155,7 @@ def test_rows_before_the_break_are_read() -> None:
 def test_damage_far_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the head is not held any more, a break may cost the last step, but gives no row."""
     monkeypatch.setattr(decompression, "HEAD_BYTES", 100)
-    data = bytearray(gzip.compress(TEXT))
+    data = bytearray(gzipped(TEXT))
     data[-5] ^= 1
     whole = read_whole(bytes(data))
     assert whole.error == ErrorCode.CORRUPT_GZIP
@@ -161,7 +164,7 @@ def test_damage_far_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_most_decompressed_bytes() -> None:
     """Exactly so many are allowed; what stands before the limit is read."""
-    data = gzip.compress(TEXT)
+    data = gzipped(TEXT)
     assert decompress(data, max_decompressed_bytes=len(TEXT)) == (TEXT, None)
     limited = decompress(data, max_decompressed_bytes=len(TEXT) - 1)
     assert limited == (TEXT[:-1], ErrorCode.DECOMPRESSED_TOO_LARGE)
@@ -170,7 +173,7 @@ def test_the_most_decompressed_bytes() -> None:
 def test_the_most_times_its_size() -> None:
     """Past so many bytes, no more than 200 times the compressed size may come out."""
     zeros = b"0" * 100_000
-    data = gzip.compress(zeros)
+    data = gzipped(zeros)
     assert len(zeros) > 200 * len(data)
     assert decompress(data) == (zeros, None)
     for known in (len(data), None):
@@ -184,7 +187,7 @@ def test_the_most_times_its_size() -> None:
 
 def test_a_bomb_stops_at_its_limit() -> None:
     """Hardly more comes out than is allowed, whatever is in."""
-    bomb = gzip.compress(b"id\n" + b"\n" * 50_000_000, 1)
+    bomb = gzipped(b"id\n" + b"\n" * 50_000_000, 1)
     reader_bytes, error = decompress(bomb, max_decompressed_bytes=1_000_000)
     assert error == ErrorCode.DECOMPRESSED_TOO_LARGE
     assert len(reader_bytes) == 1_000_000
@@ -193,7 +196,7 @@ def test_a_bomb_stops_at_its_limit() -> None:
 def test_many_tiny_members() -> None:
     """Ten thousand members are read like one."""
     rows = [b"id\n", *(b"r%d\n" % n for n in range(10_000))]
-    data = b"".join(gzip.compress(row, 1) for row in rows)
+    data = b"".join(gzipped(row, 1) for row in rows)
     assert decompress(data) == (b"".join(rows), None)
 
 
@@ -205,6 +208,6 @@ def test_streams_that_give_little_at_a_time(most: int) -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             return super().read(most)
 
-    for data in (TEXT, gzip.compress(TEXT[:50]) + gzip.compress(TEXT[50:]), zstd.compress(TEXT)):
+    for data in (TEXT, gzipped(TEXT[:50]) + gzipped(TEXT[50:]), zstd.compress(TEXT)):
         stream = DecompressedStream(Slow(data), ParseRules())
         assert stream.read(len(TEXT) + 1) == TEXT
