@@ -8,12 +8,17 @@ itself everything works the same and begins later.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import tempfile
 from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from dagster._cli.api import grpc_command
 from dagster._grpc import server
+
+LOGGER = logging.getLogger("dagster.code_server")  # what its console handler shows
 
 _PRELOADED = (
     "node_import.orchestration.forked_runs",
@@ -27,12 +32,27 @@ class WarmApiServer(server.DagsterApiServer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        context = multiprocessing.get_context("forkserver")
         origin = options.get("loadable_target_origin")
-        definitions = [origin.module_name] if origin and origin.module_name else []
-        context.set_forkserver_preload([*_PRELOADED, *definitions])
+        context = warm_context(*([origin.module_name] if origin and origin.module_name else []))
+        if context is not None:
+            self._mp_ctx = context  # type: ignore[assignment]
+
+
+def warm_context(*modules: str) -> BaseContext | None:
+    """Starts processes with these modules, and Dagster's own, imported; None if it cannot."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*_PRELOADED, *modules])
+    try:
         forkserver.ensure_running()  # now, so that the first run need not wait for its imports
-        self._mp_ctx = context  # type: ignore[assignment]
+    except OSError as error:  # its socket is a file, whose path may be 107 bytes long
+        LOGGER.warning(
+            "Runs begin two seconds later than they could: no process to fork them from (%s). "
+            "A shorter TMPDIR may help; it is %s",
+            error,
+            tempfile.gettempdir(),
+        )
+        return None
+    return context
 
 
 def main() -> None:

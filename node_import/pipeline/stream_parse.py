@@ -117,13 +117,18 @@ def stream_parse(workshop: Workshop, run: Run, resolution: Resolution) -> Parsed
     return Parsed(jobs, manifests, (*resolution.left_alone, *held.left_alone))
 
 
-def plan_of(job: ResolvedJob, references: int = 0) -> Plan:
-    """How the job's rows are cut; the same for the same source, whenever it is asked."""
+def plan_of(job: ResolvedJob, references: int = 0, *, side_by_side: bool = False) -> Plan:
+    """How the job's rows are cut: slices the same for the same source, whenever it is asked."""
     if job.source is None:
-        return plan_for(references * 32)
+        return plan_for(references * 32, side_by_side=side_by_side)
     name = job.source.url.lower()
     ratio = ASSUMED_RATIO if name.endswith(_COMPRESSED_NAMES) else 1
-    return plan_for(job.source.size * ratio)
+    return plan_for(job.source.size * ratio, side_by_side=side_by_side)
+
+
+def _side_by_side(workshop: Workshop) -> bool:
+    """Whether the executor works at several steps at once."""
+    return workshop.settings.executor != "in_process"
 
 
 def _manifest(workshop: Workshop, run: Run, job: ResolvedJob, row: Job) -> Manifest:
@@ -150,7 +155,7 @@ def _stage_references(
     return stage_references(
         references,
         rules=workshop.parse_rules(job.node_type),
-        plan=plan_of(job, len(references)),
+        plan=plan_of(job, len(references), side_by_side=_side_by_side(workshop)),
         area=workshop.staging_area(job.area_name),
         job_id=job.job_id,
         domain_id=str(job.claim.domain_id),
@@ -179,7 +184,7 @@ def _stage_file(
         manifest = stage_file(
             stream,
             rules=workshop.parse_rules(job.node_type),
-            plan=plan_of(job),
+            plan=plan_of(job, side_by_side=_side_by_side(workshop)),
             area=workshop.staging_area(job.area_name),
             job_id=job.job_id,
             domain_id=str(job.claim.domain_id),

@@ -17,7 +17,10 @@ HASH_NAME = "xxh64"
 
 # A slice is one transaction, a batch is one step. Both are powers of two in number.
 SLICE_TARGET_BYTES = 8 * MIB
+# Each batch begins with connections of its own and ends with one of them waiting for the others:
+# that is worth it only where batches are loaded side by side.
 BATCH_TARGET_BYTES = 128 * MIB
+SIDE_BY_SIDE_TARGET_BYTES = 32 * MIB
 MAX_BATCHES = 32
 MAX_SLICES = 1_024
 
@@ -43,10 +46,16 @@ class Plan:
         return range(batch * width, (batch + 1) * width)
 
 
-def plan_for(estimated_csv_bytes: int) -> Plan:
-    """A plan for a source of about so many bytes of CSV; always the same for the same size."""
+def plan_for(estimated_csv_bytes: int, *, side_by_side: bool = False) -> Plan:
+    """A plan for a source of about so many bytes of CSV; the slices are those of its size alone.
+
+    `side_by_side` says that several workers may load batches at once.
+    """
+    target = BATCH_TARGET_BYTES
+    if side_by_side:
+        target = min(target, SIDE_BY_SIDE_TARGET_BYTES)
     slices = min(MAX_SLICES, _power_of_two(estimated_csv_bytes / SLICE_TARGET_BYTES))
-    batches = min(MAX_BATCHES, slices, _power_of_two(estimated_csv_bytes / BATCH_TARGET_BYTES))
+    batches = min(MAX_BATCHES, slices, _power_of_two(estimated_csv_bytes / target))
     return Plan(slices=slices, batches=batches)
 
 

@@ -6,14 +6,31 @@ import inspect
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from dagster._grpc.server import DagsterApiServer
 
 LOADED = "import sys, node_import.definitions; print(*sys.modules)"
+STARTED = """
+from node_import.orchestration.code_location import warm_context
+if __name__ == "__main__":
+    context = warm_context()
+    print(context and context.get_start_method())
+"""
 NOWHERE = {
     "NODE_IMPORT_POSTGRES_DSN": "postgresql://nobody@localhost/none",
     "NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
 }
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for more."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def loaded(**settings: str) -> set[str]:
@@ -36,3 +53,21 @@ def test_the_bucket_of_step_outputs_is_no_part_of_a_run_on_a_shared_disk() -> No
 def test_dagster_still_starts_runs_where_they_are_made_to_start_warm() -> None:
     """A newer Dagster that does it otherwise is noticed here, and not by runs that begin late."""
     assert "self._mp_ctx.Process(" in inspect.getsource(DagsterApiServer.StartRun)
+
+
+@pytest.mark.parametrize(("length", "method"), [(1, "forkserver"), (120, None)])
+def test_a_deep_folder_for_temporary_files_only_costs_time(
+    length: int, method: str | None, short_folder: Path
+) -> None:
+    """The socket of the process that runs are forked from does not fit in there."""
+    folder = short_folder / ("x" * length)
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(method)]
+    assert ("A shorter TMPDIR may help" in done.stderr) is (method is None)

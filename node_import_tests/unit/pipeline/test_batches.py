@@ -77,3 +77,11 @@ def test_a_list_is_named_by_its_content() -> None:
     assert version.startswith("sha256:")
     assert version not in {object_version_of_list(["b", "a"]), object_version_of_list(["a,b"])}
     assert object_version_of_list(["\ud800"])
+
+
+def test_who_works_side_by_side_gets_more_batches_of_the_same_slices() -> None:
+    """So that the ledger of one way of working counts for the other."""
+    job = a_job("k.csv", GIB)
+    in_turn, side_by_side = plan_of(job), plan_of(job, side_by_side=True)
+    assert side_by_side.batches > in_turn.batches
+    assert side_by_side.fingerprint == in_turn.fingerprint
