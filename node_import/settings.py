@@ -105,6 +105,11 @@ class RunSettings(BaseSettings):
         """Whether steps of one import may run on several machines."""
         return self.executor in {"celery", "k8s"}
 
+    @property
+    def works_side_by_side(self) -> bool:
+        """Whether several steps of one import may run at once."""
+        return self.executor != "in_process"
+
 
 class Settings(RunSettings):
     """The settings of one deployment. Sizes are bytes, times are seconds."""

@@ -1,7 +1,7 @@
 """Imported by the process that runs are forked from, and by nobody else; see `code_location`.
 
-Who ends a deployment asks the whole process group to end. This process then stays, until the code
-location goes: that learns from it whether a run, which may end in peace, is still alive.
+Who ends a deployment asks the whole process group to end. This process then stays until the code
+location and its runs, which may end in peace, are gone: from it the location learns if they live.
 """
 
 from __future__ import annotations

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+from dagster_postgres.utils import (
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_url_from_config,
+)
 from sqlalchemy.engine import Engine
+
+if TYPE_CHECKING:
+    from dagster_postgres.auth import PgTokenProvider
 
 # A run's process needs one; the threads of the daemon and of the code location take turns.
 KEPT_CONNECTIONS = 4
@@ -33,10 +40,11 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         postgres_url: str,
         should_autocreate_tables: bool = True,
         inst_data: ConfigurableClassData | None = None,
+        token_provider: PgTokenProvider | None = None,
     ) -> None:
-        is_known = postgres_url in _engines
-        super().__init__(postgres_url, should_autocreate_tables and not is_known, inst_data)
-        engine = shared_engine(postgres_url)
+        look = should_autocreate_tables and postgres_url not in _engines
+        super().__init__(postgres_url, look, inst_data, token_provider)
+        engine = shared_engine(postgres_url, token_provider)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine  # noqa: SLF001 - as Dagster's webserver changes it
 
@@ -49,10 +57,11 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             pg_url_from_config(config_value),
             config_value.get("should_autocreate_tables", True),
             inst_data,
+            get_token_provider_from_config(config_value),
         )
 
 
-def shared_engine(postgres_url: str) -> Engine:
+def shared_engine(postgres_url: str, token_provider: PgTokenProvider | None = None) -> Engine:
     """The pool of this process.
 
     A kept connection is asked whether it lives before it is used, so a restart of the server
@@ -61,6 +70,7 @@ def shared_engine(postgres_url: str) -> Engine:
     if postgres_url not in _engines:
         _engines[postgres_url] = create_pg_engine(
             postgres_url,
+            token_provider,
             isolation_level="AUTOCOMMIT",
             pool_size=KEPT_CONNECTIONS,
             max_overflow=-1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -29,7 +30,7 @@ class ReferenceTally:
         self._most_held = held_bytes
         self._held: list[pl.DataFrame] = []
         self._held_bytes = 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._open = ExitStack()
         self._area: LocalStagingArea | None = None
         self._writer: SegmentWriter | None = None
 
@@ -37,8 +38,7 @@ class ReferenceTally:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._open.close()
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count the references of a block's rows."""
@@ -62,9 +62,10 @@ class ReferenceTally:
         )
 
     def _spill(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="node-import-check-")
-        self._area = LocalStagingArea(Path(self._folder.name))
-        self._writer = SegmentWriter(self._area, _PARTS, ())
+        folder = tempfile.TemporaryDirectory(prefix="node-import-check-")
+        self._area = LocalStagingArea(Path(self._open.enter_context(folder)))
+        # Left before the folder is: a thread of it writes there.
+        self._writer = self._open.enter_context(SegmentWriter(self._area, _PARTS, ()))
         for rows in self._held:
             self._writer.add(rows)
         self._held = []

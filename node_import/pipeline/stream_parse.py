@@ -126,11 +126,6 @@ def plan_of(job: ResolvedJob, references: int = 0, *, side_by_side: bool = False
     return plan_for(job.source.size * ratio, side_by_side=side_by_side)
 
 
-def _side_by_side(workshop: Workshop) -> bool:
-    """Whether the executor works at several steps at once."""
-    return workshop.settings.executor != "in_process"
-
-
 def _manifest(workshop: Workshop, run: Run, job: ResolvedJob, row: Job) -> Manifest:
     if job.failure is not None:
         return _failed(job, job.failure)
@@ -155,7 +150,7 @@ def _stage_references(
     return stage_references(
         references,
         rules=workshop.parse_rules(job.node_type),
-        plan=plan_of(job, len(references), side_by_side=_side_by_side(workshop)),
+        plan=plan_of(job, len(references), side_by_side=workshop.settings.works_side_by_side),
         area=workshop.staging_area(job.area_name),
         job_id=job.job_id,
         domain_id=str(job.claim.domain_id),
@@ -184,7 +179,7 @@ def _stage_file(
         manifest = stage_file(
             stream,
             rules=workshop.parse_rules(job.node_type),
-            plan=plan_of(job, side_by_side=_side_by_side(workshop)),
+            plan=plan_of(job, side_by_side=workshop.settings.works_side_by_side),
             area=workshop.staging_area(job.area_name),
             job_id=job.job_id,
             domain_id=str(job.claim.domain_id),

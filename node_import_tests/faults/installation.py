@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from node_import.stack.dagster_processes import CODE_LOCATION
 from node_import_tests.faults.world import World
-from node_import_tests.services.daemons import CODE_LOCATION
 from node_import_tests.services.machines import Machine
 from node_import_tests.services.running import free_ports
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from node_import.stack.dagster_processes import CODE_LOCATION
 from node_import_tests.services.machines import Machine
 from node_import_tests.services.running import free_ports
 from node_import_tests.services.topics import wait_until
 
 ROOT = Path(__file__).parents[2]
-CODE_LOCATION = "node_import.orchestration.code_location"
 START_SECONDS = 120.0
 
 

@@ -52,6 +52,8 @@ def test_bad_rows_are_a_red_run(stack: Stack) -> None:
 
 def test_runs_begin_without_importing_everything(stack: Stack) -> None:
     """They are forks of a process beside the code location that has done so."""
+    path = stack.write("warm.csv", "reference_id,name\nw-1,Ann\n")
+    stack.cli.document("submit", *TENANT, "--file", path, "--wait")
     state = last_state(stack.layout)
     assert state is not None
     location = psutil.Process(state.children["code-location"].pid)

@@ -36,7 +36,7 @@ def test_new_nodes_have_all_their_values(imports: Imports, connections: int) -> 
 
 
 def test_a_node_that_is_there_is_found_all_the_same(imports: Imports) -> None:
-    """It is in the last slice, and changed, or left as it is, or no node of the file's."""
+    """Two of the last slice are: one is changed, one is left as it is."""
     changed, same, *_ = last_slice()
     imports.run(rows_of([changed], city="Rom") + rows_of([same]), KEYS)
     before = imports.query("SELECT id, ctid::text FROM nodes WHERE reference_id = %s", same)
