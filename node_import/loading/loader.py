@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from node_import.database import Database
@@ -27,6 +29,8 @@ from node_import.staging.manifest import Manifest
 POLL_SECONDS = 0.1
 # A server that has not answered a cancel after so long hangs.
 DEAF_SECONDS = 10.0
+
+T = TypeVar("T")
 
 
 def load_slices(
@@ -110,8 +114,15 @@ class Loader:
         )
         attempts = SliceAttempts(self._sessions, target, manifest, area, stop)
         wanted = [number for number in slices if number in attempts.rows_by_slice]
-        futures = {self._threads.submit(attempts.load, number): number for number in wanted}
-        results = self._collect(futures, attempts, on_slice, on_retry, patience)
+        ranges = self._run(
+            [partial(attempts.comparison.ranges, wanted)], attempts, on_retry, patience
+        )
+        comparisons = [
+            partial(attempts.comparison.compare, keys) for found in ranges for keys in found
+        ]
+        self._run(comparisons, attempts, on_retry, patience)
+        loads = [partial(attempts.load, number) for number in wanted]
+        results = self._run(loads, attempts, on_retry, patience, on_slice)
         ended = {result.slice_no for result in results}
         return BatchResult(
             slices=tuple(sorted(results, key=lambda result: result.slice_no)),
@@ -119,17 +130,17 @@ class Loader:
             seconds=time.monotonic() - started,
         )
 
-    def _collect(
+    def _run(
         self,
-        futures: dict[Future[SliceResult | None], int],
+        tasks: Iterable[Callable[[], T | None]],
         attempts: SliceAttempts,
-        on_slice: Callable[[SliceResult], None],
         on_retry: Callable[[SliceRetry], None],
         patience: Callable[[], float],
-    ) -> list[SliceResult]:
+        on_result: Callable[[T], None] = lambda _: None,
+    ) -> list[T]:
         """The results as they come; whatever ends this ends all threads first."""
-        results: list[SliceResult] = []
-        pending = set(futures)
+        results: list[T] = []
+        pending = {self._threads.submit(task) for task in tasks}
         try:
             while pending and not attempts.halted():
                 done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
@@ -140,24 +151,26 @@ class Loader:
                     result = future.result()
                     if result is not None:
                         results.append(result)
-                        on_slice(result)
+                        on_result(result)
         except Exception:  # the other slices cannot go on either
             self._end(pending, attempts)
             raise
         except BaseException:  # an interrupt
             self._end(pending, attempts, patience)
             raise
+        if not pending:
+            return results
         self._end(pending, attempts)
         for future in pending:
             result = None if future.cancelled() else future.result()
             if result is not None:  # it committed just before the stop
                 results.append(result)
-                on_slice(result)
+                on_result(result)
         return results
 
     def _end(
         self,
-        pending: set[Future[SliceResult | None]],
+        pending: set[Future[T | None]],
         attempts: SliceAttempts,
         patience: Callable[[], float] = lambda: 0.0,
     ) -> None:

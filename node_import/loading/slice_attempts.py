@@ -8,10 +8,12 @@ from collections import Counter
 from dataclasses import replace
 from queue import SimpleQueue
 
+import polars as pl
 import psycopg
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.errors import NodeImportError, TransientError
+from node_import.loading.comparison import Comparison
 from node_import.loading.forecast import Forecast
 from node_import.loading.results import SliceResult, SliceRetry
 from node_import.loading.session import LoadingSession, SessionPool
@@ -53,6 +55,7 @@ class SliceAttempts:
         self._halt = threading.Event()
         self._forbidden = threading.Event()
         self._forecast = Forecast()
+        self.comparison = Comparison(sessions, target, manifest, area, self._forecast, self.halted)
         self.retries: SimpleQueue[SliceRetry] = SimpleQueue()
         self.rows_by_slice = manifest.rows_by_slice()
 
@@ -139,7 +142,12 @@ class SliceAttempts:
         )
 
     def _prepare(self, slice_no: int) -> SliceRows:
-        return prepared_rows(read_slice(self._area, self._manifest.segments, slice_no))
+        known = self.comparison.of(slice_no)
+        if known.is_all:
+            duplicate = self.rows_by_slice[slice_no] - known.unchanged.len()
+            return SliceRows(pl.DataFrame(), duplicate, known.unchanged.len())
+        staged = read_slice(self._area, self._manifest.segments, slice_no)
+        return prepared_rows(staged, known.unchanged, is_new=known.rest_is_new)
 
     def _rest(self, slice_no: int, error: Exception, failures: int, pause: float) -> None:
         """Say what happened, and let it pass."""

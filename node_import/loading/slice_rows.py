@@ -20,24 +20,36 @@ NODE_COLUMNS = ("ord", "node_id", "reference_id", "type", "content_hash")
 class SliceRows:
     """One row a reference, sorted by it; `duplicate` earlier rows of the same references are gone.
 
-    Columns: those of `NODE_COLUMNS` and the staged `v0`…`vN`. `ord` is the place in the order of
-    references, `node_id` the id that the node gets if it is new.
+    So are `unchanged` rows, which are known to be stored as they are; `is_new` says that the others
+    are known not to be stored. Columns: those of `NODE_COLUMNS` and the staged `v0`…`vN`. `ord` is
+    the place in the order of references, `node_id` the id that the node gets if it is new.
     """
 
     rows: pl.DataFrame
     duplicate: int
+    unchanged: int = 0
+    is_new: bool = False
 
 
-def prepared_rows(staged: pl.DataFrame) -> SliceRows:
-    """What has to be loaded of a slice: of each reference the row with the highest line.
+def last_of_each_reference(staged: pl.DataFrame) -> pl.DataFrame:
+    """Of each reference the row with the highest line, sorted by reference.
 
     polars compares text by its bytes, as PostgreSQL does under the collation `C`.
     """
-    ordered = staged.sort("reference_id", "line")
     is_last = pl.col("reference_id").ne_missing(pl.col("reference_id").shift(-1))
-    rows = ordered.filter(is_last).drop("line").with_row_index("ord")
-    rows = rows.with_columns(node_ids(rows.height))
-    return SliceRows(rows, staged.height - rows.height)
+    return staged.sort("reference_id", "line").filter(is_last)
+
+
+def prepared_rows(
+    staged: pl.DataFrame, unchanged: pl.Series | None = None, *, is_new: bool = False
+) -> SliceRows:
+    """What has to be loaded of a slice; `unchanged` are the lines of rows that need not be."""
+    distinct = rows = last_of_each_reference(staged)
+    if unchanged is not None and unchanged.len():
+        rows = distinct.filter(~pl.col("line").is_in(unchanged.implode()))
+    duplicate, known = staged.height - distinct.height, distinct.height - rows.height
+    rows = rows.drop("line").with_row_index("ord").with_columns(node_ids(rows.height))
+    return SliceRows(rows, duplicate, known, is_new)
 
 
 def rows_with_values(rows: pl.DataFrame, stored: Sequence[tuple[int, str | None]]) -> pl.DataFrame:

@@ -21,6 +21,7 @@ import polars as pl
 from psycopg import errors
 from psycopg.rows import tuple_row
 
+from node_import.database import Connection
 from node_import.database.connections import tenant_transaction
 from node_import.errors import ClaimLost
 from node_import.jobs.claiming import fence_slice
@@ -73,6 +74,12 @@ class LoadTarget:
         }
 
 
+def limit_time(conn: Connection, limits: TimeLimits, claim: Claim) -> None:
+    """Of the statements of this transaction, which bears the name of the claim's run."""
+    name = {"session_name": session_name(claim.dagster_run_id)}
+    conn.execute(statements("loading.sql")["limit_time"], limits.parameters() | name)
+
+
 class SliceTransaction:
     """Loads one slice over one session; a second try needs a second object."""
 
@@ -103,7 +110,7 @@ class SliceTransaction:
         """
         self._session.make_tables(self._target.tables)
         with tenant_transaction(self._conn, self._target.claim.domain_id):
-            self._limit_time()
+            limit_time(self._conn, self._limits, self._target.claim)
             if not self._enter_ledger():
                 return self._loaded_before(rows)
             with self._session.at_rest():
@@ -114,11 +121,6 @@ class SliceTransaction:
                 raise Forbidden
             fence_slice(self._conn, self._target.claim)
         return result
-
-    def _limit_time(self) -> None:
-        name = {"session_name": session_name(self._target.claim.dagster_run_id)}
-        parameters = self._limits.parameters() | name
-        self._conn.execute(statements("loading.sql")["limit_time"], parameters)
 
     def _enter_ledger(self) -> bool:
         try:
@@ -139,15 +141,13 @@ class SliceTransaction:
         )
 
     def _write(self, prepared: SliceRows) -> SliceResult:
+        if prepared.rows.is_empty():
+            return self._result(prepared)
         total = prepared.rows.height
         self._copy("copy_nodes", prepared.rows.select(NODE_COLUMNS))
-        if self._forecast.all_new() and self._insert_as_new(prepared):
-            return SliceResult(
-                self._slice_no,
-                total + prepared.duplicate,
-                inserted=total,
-                duplicate=prepared.duplicate,
-            )
+        is_expected_new = prepared.is_new or self._forecast.all_new()
+        if is_expected_new and self._insert_as_new(prepared):
+            return self._result(prepared, inserted=total)
         found = self._row("find_stored_nodes")
         stored, differing = found["stored"], found["differing"]
         self._forecast.learn(all_new=stored == 0)
@@ -160,12 +160,20 @@ class SliceTransaction:
         if stored < total:
             self._insert_new(total - stored)
         updated = self._update_changed() if differing else 0
+        return self._result(
+            prepared, inserted=total - stored, updated=updated, unchanged=stored - updated
+        )
+
+    def _result(
+        self, prepared: SliceRows, *, inserted: int = 0, updated: int = 0, unchanged: int = 0
+    ) -> SliceResult:
+        unchanged += prepared.unchanged
         return SliceResult(
             self._slice_no,
-            total + prepared.duplicate,
-            inserted=total - stored,
+            inserted + updated + unchanged + prepared.duplicate,
+            inserted=inserted,
             updated=updated,
-            unchanged=stored - updated,
+            unchanged=unchanged,
             duplicate=prepared.duplicate,
         )
 

@@ -136,6 +136,15 @@ def read_slice(area: StagingArea, segments: Iterable[Segment], slice_no: int) ->
     return _read(area, segments, slice_no, None)
 
 
+def read_keys(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.DataFrame:
+    """`line`, `reference_id`, `type` and `content_hash` of one slice, which has rows.
+
+    Raises:
+        StagedRowsLost: a segment is gone.
+    """
+    return _read(area, segments, slice_no, ["line", "reference_id", "type", "content_hash"])
+
+
 def read_references(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.Series:
     """The references of one slice, in file order, duplicates included.
 

@@ -75,6 +75,34 @@ WHERE job_id = %(job_id)s AND object_version = %(object_version)s
 COPY staged_nodes (ord, node_id, reference_id, type, content_hash)
 FROM STDIN (FORMAT csv, ENCODING 'UTF8');
 
+-- name: read_by_index
+-- However many nodes of the group stand between two references, a statement below reads a few of
+-- them: never the whole table. Holds to the end of the transaction.
+SELECT set_config('enable_seqscan', 'off', true);
+
+-- name: count_between
+SELECT count(*) AS stored
+FROM (
+    SELECT FROM nodes
+    WHERE group_id = %(group_id)s AND domain_id = %(domain_id)s
+      AND reference_id >= %(first)s::text AND reference_id <= %(last)s::text
+    LIMIT %(most)s
+) AS n;
+
+-- name: read_between
+-- As one text of CSV: a row of the protocol for each node costs the client more than the server.
+SELECT
+    count(*) AS stored,
+    string_agg(
+        concat(content_hash, ',', type, ',"', replace(reference_id, '"', '""'), '"'), E'\n'
+    ) AS nodes
+FROM (
+    SELECT reference_id, type, content_hash FROM nodes
+    WHERE group_id = %(group_id)s AND domain_id = %(domain_id)s
+      AND reference_id >= %(first)s::text AND reference_id <= %(last)s::text
+    LIMIT %(most)s
+) AS n;
+
 -- name: find_stored_nodes
 -- `differs` is a suspicion: without a hash, or with another one, values are compared later. A
 -- file without metadata says nothing of metadata, whatever the hash.

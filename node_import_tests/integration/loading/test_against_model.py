@@ -6,20 +6,21 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node_import.database import Database
-from node_import.loading import Loader
+from node_import.loading import Loader, comparison
 from node_import.staging.plan import Plan
 from node_import_tests.integration.loading.imports import Imports, Row, Staged, counts
 from node_import_tests.integration.loading.model import Group, ImportOutcome
 from node_import_tests.support.databases import TestDatabase
 
 # Few of each, so that steps meet: the same node imported, changed and imported again.
-REFERENCES = ["a", "b", "A", "a ", "ä"]
+REFERENCES = ["a", "b", "A", "a ", "ä", 'q",\n']
 KEYS = ["name", "city", "score"]
 VALUES = ["1", "2", '"', "\n"]
 PLACES = [("acme", "g"), ("acme", "h"), ("bolt", "g")]
@@ -55,6 +56,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
         "flush_bytes": draw(st.sampled_from([1, 100, 10**6])),
         "connections": draw(st.integers(1, 3)),
         "backwards": draw(st.booleans()),
+        "least_compared": draw(st.sampled_from([0, comparison.LEAST_ROWS])),
     }
 
 
@@ -107,6 +109,7 @@ class World:
         flush_bytes: int,
         connections: int,
         backwards: bool,
+        least_compared: int,
     ) -> None:
         """Import into the database and the model, batch by batch."""
         before = self.states(place)
@@ -115,10 +118,11 @@ class World:
             rows, keys, tenant=tenant, group=group, plan=plan, flush_bytes=flush_bytes
         )
         batches = [plan.slices_of(batch) for batch in range(plan.batches)]
-        results = [
-            self.imports.load_with(self.loaders[connections], staged, slices)
-            for slices in (reversed(batches) if backwards else batches)
-        ]
+        with patch.object(comparison, "LEAST_ROWS", least_compared):
+            results = [
+                self.imports.load_with(self.loaders[connections], staged, slices)
+                for slices in (reversed(batches) if backwards else batches)
+            ]
         expected = self.model[place].load(rows, keys)
         totals = tuple(map(sum, zip(*map(counts, results), strict=True)))
         assert totals == expected.counts

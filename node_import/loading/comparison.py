@@ -1,0 +1,215 @@
+"""Which rows of a batch are stored as they are, found out before its slices are loaded.
+
+To look for a node by its key costs the server some 4.5 µs, a slice holds references from all over
+the index; to read the nodes between two references, in the order of the index, costs 0.8 µs each.
+So where the batch holds at least every fourth node between its own references - an export of
+everything, imported again - all of them are read, range by range, and compared here.
+
+What is found is a saving and no more: rows that are not known to be stored are looked for when
+their slice is loaded. A row that is stored as it is counts as unchanged from this moment on, as if
+its slice had been loaded now; whoever changes the node afterwards came later.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from node_import.database.connections import tenant_transaction
+from node_import.errors import TransientError
+from node_import.loading.forecast import Forecast
+from node_import.loading.session import SessionPool
+from node_import.loading.slice_rows import last_of_each_reference
+from node_import.loading.slice_transaction import LoadTarget, limit_time
+from node_import.loading.time_limits import time_limits
+from node_import.sizes import MIB
+from node_import.sql import statements
+from node_import.staging.area import StagingArea
+from node_import.staging.manifest import Manifest
+from node_import.staging.segments import read_keys
+
+# So many stored nodes to a row of the batch are worth reading: one look costs as much as five.
+WORTH_READING = 4
+# Fewer rows are looked for at once.
+LEAST_ROWS = 20_000
+# The nodes between so many neighbours of one slice tell how many there are to a row.
+PROBE_ROWS = 64
+# What is compared at a time.
+RANGE_ROWS = 65_536
+RANGE_BYTES = 4 * MIB
+
+_STORED_COLUMNS = {
+    "stored_hash": pl.Int64,
+    "stored_type": pl.String,
+    "reference_id": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSlice:
+    """What the comparison found of one slice; of a slice that was not compared nothing is known.
+
+    `unchanged` has the lines of rows that are stored as they are, each the last of its reference;
+    `is_all` that they are all references of the slice, `rest_is_new` that no other one is stored.
+    """
+
+    unchanged: pl.Series = field(default_factory=lambda: pl.Series("line", [], pl.Int64))
+    is_all: bool = False
+    rest_is_new: bool = False
+
+
+class Comparison:
+    """Of the slices of one job; several threads compare, and what they found is read afterwards."""
+
+    def __init__(
+        self,
+        sessions: SessionPool,
+        target: LoadTarget,
+        manifest: Manifest,
+        area: StagingArea,
+        forecast: Forecast,
+        is_halted: Callable[[], bool],
+    ) -> None:
+        self._sessions = sessions
+        self._target = target
+        self._manifest = manifest
+        self._area = area
+        self._forecast = forecast
+        self._is_halted = is_halted
+        self._lock = threading.Lock()
+        self._references: dict[int, int] = {}
+        self._unchanged: dict[int, list[pl.Series]] = {}
+        self._others: set[int] = set()
+        self._has_failed = False
+
+    def ranges(self, slices: Sequence[int]) -> list[pl.DataFrame]:
+        """The keys of these slices in ranges of references to compare; none if it is not worth it.
+
+        Raises:
+            StagedRowsLost: staged rows are gone.
+        """
+        rows = self._manifest.rows_by_slice()
+        if not slices or sum(rows[number] for number in slices) < LEAST_ROWS:
+            return []
+        if not self._is_worth_it(self._keys(slices[:1]), len(slices)):
+            return []
+        keys = self._keys(slices)
+        counted = keys.group_by("slice_no").len()
+        self._references = dict(counted.iter_rows())
+        row_bytes = max(1, int(keys.estimated_size()) // keys.height)
+        return list(keys.iter_slices(max(1, min(RANGE_ROWS, RANGE_BYTES // row_bytes))))
+
+    def compare(self, keys: pl.DataFrame) -> None:
+        """Read what is stored between the first and the last of `keys`, and compare."""
+        stored = None if self._is_halted() else self._read_between(keys)
+        if stored is None:
+            self._note(keys.clear(), set(keys["slice_no"].unique()))
+            return
+        both = keys.join(stored, on="reference_id", how="inner")
+        is_same = pl.col("type") == pl.col("stored_type")
+        if self._target.tables:
+            is_same &= pl.col("content_hash").eq_missing(pl.col("stored_hash"))
+        self._note(both.filter(is_same), set(both.filter(~is_same)["slice_no"].unique()))
+        if both.height:
+            self._forecast.learn(all_new=False)
+
+    def of(self, slice_no: int) -> KnownSlice:
+        """What is known of a slice."""
+        references = self._references.get(slice_no)
+        if references is None:
+            return KnownSlice()
+        parts = self._unchanged.get(slice_no)
+        unchanged = pl.concat(parts) if parts else KnownSlice().unchanged
+        return KnownSlice(
+            unchanged,
+            is_all=unchanged.len() == references,
+            rest_is_new=slice_no not in self._others,
+        )
+
+    def _note(self, unchanged: pl.DataFrame, others: set[int]) -> None:
+        with self._lock:
+            self._others |= others
+            for (slice_no,), part in unchanged.partition_by("slice_no", as_dict=True).items():
+                self._unchanged.setdefault(slice_no, []).append(part["line"])
+
+    def _is_worth_it(self, keys: pl.DataFrame, slices: int) -> bool:
+        """Slices are cut by hash: between neighbours of one there is one of each other."""
+        start = max(0, (keys.height - PROBE_ROWS) // 2)
+        probed = keys.slice(start, PROBE_ROWS)
+        most = WORTH_READING * slices * probed.height
+        row = self._ask("count_between", probed, most + 1)
+        if row is None:
+            return False
+        stored: int = row["stored"]
+        if stored == 0:
+            self._forecast.learn(all_new=True)
+        return 0 < stored <= most
+
+    def _keys(self, slices: Sequence[int]) -> pl.DataFrame:
+        """`slice_no`, `line`, `reference_id`, `type`, `content_hash`, sorted by reference."""
+        parts = (
+            read_keys(self._area, self._manifest.segments, number).with_columns(
+                slice_no=pl.lit(number, pl.Int32)
+            )
+            for number in slices
+        )
+        return last_of_each_reference(pl.concat(parts))
+
+    def _read_between(self, keys: pl.DataFrame) -> pl.DataFrame | None:
+        """What is stored; None if it is not known, or not worth reading."""
+        most = WORTH_READING * keys.height
+        row = self._ask("read_between", keys, most + 1)
+        if row is None or row["stored"] > most:
+            return None
+        return pl.read_csv(
+            (row["nodes"] or "").encode(),
+            has_header=False,
+            schema=_STORED_COLUMNS,
+            raise_if_empty=False,
+        )
+
+    def _ask(self, name: str, keys: pl.DataFrame, most: int) -> dict[str, Any] | None:
+        """The answer about the nodes between these keys; None if the database gives none.
+
+        Then nobody asks again, and the slices will meet the trouble, and tell it.
+        """
+        if self._has_failed:
+            return None
+        database = self._sessions.database
+        limits = time_limits(
+            most,
+            0,
+            most_statement=database.statement_timeout,
+            most_lock=database.lock_timeout,
+        )
+        parameters = {
+            "group_id": self._target.group_id,
+            "domain_id": self._target.claim.domain_id,
+            "first": keys["reference_id"][0],
+            "last": keys["reference_id"][-1],
+            "most": most,
+        }
+        try:
+            session = self._sessions.borrow()
+        except TransientError:
+            self._has_failed = True
+            return None
+        conn = session.conn
+        try:
+            with (
+                session.limited(limits.slice),
+                tenant_transaction(conn, self._target.claim.domain_id),
+            ):
+                limit_time(conn, limits, self._target.claim)
+                conn.execute(statements("loading.sql")["read_by_index"])
+                return conn.execute(statements("loading.sql")[name], parameters).fetchone()
+        except psycopg.Error:
+            self._has_failed = True
+            return None
+        finally:
+            self._sessions.give_back(session, keep=not self._is_halted())
