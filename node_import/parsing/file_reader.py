@@ -11,6 +11,7 @@ from node_import.errors import PermanentError
 from node_import.parsing.block import Block
 from node_import.parsing.block_parser import BlockParser
 from node_import.parsing.decompression import DecompressedStream
+from node_import.parsing.freed_memory import keep_freed_memory
 from node_import.parsing.header import Header, header_in
 from node_import.parsing.rules import ParseRules
 
@@ -36,6 +37,7 @@ class FileReader:
         *,
         compressed_bytes: int | None = None,
     ) -> None:
+        keep_freed_memory()
         self._rules = ParseRules() if rules is None else rules
         self._source = DecompressedStream(stream, self._rules, compressed_bytes=compressed_bytes)
         self._header: Header | None = None
