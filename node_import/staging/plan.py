@@ -16,7 +16,10 @@ from node_import.sizes import MIB
 HASH_NAME = "xxh64"
 
 # A slice is one transaction, a batch is one step. Both are powers of two in number.
-SLICE_TARGET_BYTES = 8 * MIB
+SLICE_TARGET_BYTES = 16 * MIB
+# The rows of a small file are shared out, so that several connections can load them at once.
+SHARED_BYTES = 4 * MIB
+LEAST_SHARES = 4
 # Each batch begins with connections of its own and ends with one of them waiting for the others:
 # that is worth it only where batches are loaded side by side.
 BATCH_TARGET_BYTES = 128 * MIB
@@ -54,7 +57,9 @@ def plan_for(estimated_csv_bytes: int, *, side_by_side: bool = False) -> Plan:
     target = BATCH_TARGET_BYTES
     if side_by_side:
         target = min(target, SIDE_BY_SIDE_TARGET_BYTES)
-    slices = min(MAX_SLICES, _power_of_two(estimated_csv_bytes / SLICE_TARGET_BYTES))
+    shares = min(LEAST_SHARES, _power_of_two(estimated_csv_bytes / SHARED_BYTES))
+    slices = max(shares, _power_of_two(estimated_csv_bytes / SLICE_TARGET_BYTES))
+    slices = min(MAX_SLICES, slices)
     batches = min(MAX_BATCHES, slices, _power_of_two(estimated_csv_bytes / target))
     return Plan(slices=slices, batches=batches)
 
