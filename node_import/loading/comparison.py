@@ -54,11 +54,11 @@ _STORED_COLUMNS = {
 class KnownSlice:
     """What the comparison found of one slice; of a slice that was not compared nothing is known.
 
-    `unchanged` has the lines of rows that are stored as they are, each the last of its reference;
-    `is_all` that they are all references of the slice, `rest_is_new` that no other one is stored.
+    `unchanged` has the references whose rows are stored as they are; `is_all` says that these are
+    all references of the slice, `rest_is_new` that no other one is stored.
     """
 
-    unchanged: pl.Series = field(default_factory=lambda: pl.Series("line", [], pl.Int64))
+    unchanged: pl.Series = field(default_factory=lambda: pl.Series("reference_id", [], pl.String))
     is_all: bool = False
     rest_is_new: bool = False
 
@@ -135,7 +135,7 @@ class Comparison:
         with self._lock:
             self._others |= others
             for (slice_no,), part in unchanged.partition_by("slice_no", as_dict=True).items():
-                self._unchanged.setdefault(slice_no, []).append(part["line"])
+                self._unchanged.setdefault(slice_no, []).append(part["reference_id"])
 
     def _is_worth_it(self, keys: pl.DataFrame, slices: int) -> bool:
         """Slices are cut by hash: between neighbours of one there is one of each other."""
@@ -151,7 +151,7 @@ class Comparison:
         return 0 < stored <= most
 
     def _keys(self, slices: Sequence[int]) -> pl.DataFrame:
-        """`slice_no`, `line`, `reference_id`, `type`, `content_hash`, sorted by reference."""
+        """`slice_no`, `reference_id`, `type`, `content_hash`, sorted by reference."""
         parts = (
             read_keys(self._area, self._manifest.segments, number).with_columns(
                 slice_no=pl.lit(number, pl.Int32)

@@ -32,23 +32,24 @@ class SliceRows:
 
 
 def last_of_each_reference(staged: pl.DataFrame) -> pl.DataFrame:
-    """Of each reference the row with the highest line, sorted by reference.
+    """Of each reference the last row in file order, sorted by reference.
 
     polars compares text by its bytes, as PostgreSQL does under the collation `C`.
     """
     is_last = pl.col("reference_id").ne_missing(pl.col("reference_id").shift(-1))
-    return staged.sort("reference_id", "line").filter(is_last)
+    return staged.sort("reference_id", maintain_order=True).filter(is_last)
 
 
 def prepared_rows(
     staged: pl.DataFrame, unchanged: pl.Series | None = None, *, is_new: bool = False
 ) -> SliceRows:
-    """What has to be loaded of a slice; `unchanged` are the lines of rows that need not be."""
+    """What has to be loaded of a slice, but for the rows of the references in `unchanged`."""
     distinct = rows = last_of_each_reference(staged)
     if unchanged is not None and unchanged.len():
-        rows = distinct.filter(~pl.col("line").is_in(unchanged.implode()))
+        known_rows = pl.DataFrame({"reference_id": unchanged})
+        rows = distinct.join(known_rows, on="reference_id", how="anti", maintain_order="left")
     duplicate, known = staged.height - distinct.height, distinct.height - rows.height
-    rows = rows.drop("line").with_row_index("ord").with_columns(node_ids(rows.height))
+    rows = rows.with_row_index("ord").with_columns(node_ids(rows.height))
     return SliceRows(rows, duplicate, known, is_new)
 
 

@@ -1,8 +1,8 @@
 """Staged rows on their way from the parser to the loader, cut by slice.
 
 A segment is one file: what was buffered at one flush, a chunk a slice, each chunk readable by
-itself. Columns: `line` Int64, `reference_id` String, `type` String, `v0`…`vN` nullable String,
-`content_hash` Int64 (`node_import.staging.content`).
+itself. Columns: `reference_id` String, `type` String, `v0`…`vN` nullable String, `content_hash`
+Int64 (`node_import.staging.content`).
 
 A chunk is Parquet with zstd level 1; one with fewer rows than columns is an Arrow IPC stream
 compressed whole, because Parquet's footer costs some 150 bytes a column. Measured as a share of
@@ -100,7 +100,8 @@ class SegmentWriter:
             self._writing = None
 
     def _write(self, buffered: list[pl.DataFrame]) -> None:
-        rows = pl.concat([with_content_hash(part, self._metadata_keys) for part in buffered])
+        hashed = (with_content_hash(part, self._metadata_keys) for part in buffered)
+        rows = pl.concat(hashed).drop("line")  # the order says as much
         buffered.clear()
         name = f"segment-{len(self._segments):05d}"
         chunks: list[Chunk] = []
@@ -137,12 +138,12 @@ def read_slice(area: StagingArea, segments: Iterable[Segment], slice_no: int) ->
 
 
 def read_keys(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.DataFrame:
-    """`line`, `reference_id`, `type` and `content_hash` of one slice, which has rows.
+    """`reference_id`, `type` and `content_hash` of one slice, which has rows, in file order.
 
     Raises:
         StagedRowsLost: a segment is gone.
     """
-    return _read(area, segments, slice_no, ["line", "reference_id", "type", "content_hash"])
+    return _read(area, segments, slice_no, ["reference_id", "type", "content_hash"])
 
 
 def read_references(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.Series:

@@ -60,9 +60,10 @@ class Staging:
             )
 
     def rows(self, manifest: Manifest) -> list[tuple[object, ...]]:
-        """All staged rows in file order, without their content hash."""
+        """All staged rows by reference, those of one in file order; without their content hash."""
         slices = [read_slice(self.area, manifest.segments, n) for n in range(PLAN.slices)]
-        rows = pl.concat([rows for rows in slices if rows.height]).sort("line")
+        rows = pl.concat([rows for rows in slices if rows.height])
+        rows = rows.sort("reference_id", maintain_order=True)
         return rows.drop("content_hash").rows()
 
     def rejected_references(self, manifest: Manifest) -> list[str]:
@@ -81,9 +82,9 @@ def test_rows_are_staged(staging: Staging) -> None:
     data = gzip.compress(b"name,id\nx,r1\n,r2\ny,r1\n")
     manifest = staging.file(data, compressed_bytes=len(data), default_type=NodeType.PRODUCT)
     assert staging.rows(manifest) == [
-        (2, "r1", "PRODUCT", "x"),
-        (3, "r2", "PRODUCT", None),
-        (4, "r1", "PRODUCT", "y"),
+        ("r1", "PRODUCT", "x"),
+        ("r1", "PRODUCT", "y"),
+        ("r2", "PRODUCT", None),
     ]
     assert manifest.metadata_keys == ("name",)
     assert (manifest.total_rows, manifest.accepted_rows, manifest.rejected_rows) == (3, 3, 0)
@@ -152,9 +153,9 @@ def test_a_list_of_references(staging: Staging) -> None:
     entries = ["r1", "", " r2\u00a0", "  ", "x" * 256, 'a,"b"\n', '"' + "y" * 255]
     manifest = staging.references(entries, default_type=NodeType.RESOURCE)
     assert staging.rows(manifest) == [
-        (1, "r1", "RESOURCE"),
-        (3, "r2", "RESOURCE"),
-        (6, 'a,"b"', "RESOURCE"),
+        ('a,"b"', "RESOURCE"),
+        ("r1", "RESOURCE"),
+        ("r2", "RESOURCE"),
     ]
     assert manifest.rejects_by_code == {"MISSING_REFERENCE_ID": 2, "REFERENCE_ID_TOO_LONG": 2}
     assert (manifest.total_rows, manifest.metadata_keys) == (7, ())
@@ -168,5 +169,7 @@ def test_a_list_of_references(staging: Staging) -> None:
 def test_a_long_list_of_references(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     """Positions go on from block to block."""
     monkeypatch.setattr("node_import.parsing.reference_list._BLOCK_ROWS", 10)
-    manifest = staging.references([f"r{n}" for n in range(25)])
-    assert staging.rows(manifest) == [(n + 1, f"r{n}", "USER") for n in range(25)]
+    manifest = staging.references([*(f"r{n:02}" for n in range(25)), ""])
+    assert staging.rows(manifest) == [(f"r{n:02}", "USER") for n in range(25)]
+    reasons = staging.rejects.with_name("rejects.csv.reasons.jsonl").read_text()
+    assert json.loads(reasons)["line"] == 26

@@ -68,7 +68,7 @@ def test_every_row_is_read_back_from_the_slice_of_its_hash(
             row for row in parsed.rows() if xxh64(row[1].encode()) * slices // 2**64 == slice_no
         ]
         found = read_slice(area, segments, slice_no)
-        assert found.drop("content_hash", strict=False).rows() == expected
+        assert found.drop("content_hash", strict=False).rows() == [row[1:] for row in expected]
         assert read_references(area, segments, slice_no).to_list() == [row[1] for row in expected]
         chunks = [chunk for segment in segments for chunk in segment.chunks]
         indexed = sum(chunk.rows for chunk in chunks if chunk.slice_no == slice_no)
@@ -93,7 +93,8 @@ def test_more_columns_than_rows_are_read_back(tmp_path: Path) -> None:
     area = LocalStagingArea(tmp_path)
     writer = SegmentWriter(area, Plan(slices=1, batches=1), keys)
     writer.add(parsed)
-    assert read_slice(area, writer.close(), 0).drop("content_hash").equals(parsed)
+    found = read_slice(area, writer.close(), 0).drop("content_hash")
+    assert found.equals(parsed.drop("line"))
 
 
 def test_staged_rows_are_smaller_than_their_csv(tmp_path: Path) -> None:
