@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json.encoder import encode_basestring
 from typing import Any, Literal
 from uuid import UUID
 
@@ -146,7 +147,7 @@ def _take(entries: Iterable[str], max_bytes: int) -> _Taken:
     taken: list[str] = []
     total = 0
     for entry in entries:
-        size = len(json.dumps(entry, ensure_ascii=False).encode("utf-8")) + 1
+        size = len(encode_basestring(entry).encode("utf-8")) + 1
         if total + size > max_bytes:
             return _Taken(taken, total, cut=True)
         taken.append(entry)

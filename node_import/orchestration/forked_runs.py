@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import signal
 
+from node_import.objects.client import read_description
+
 
 def _hear_again() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+read_description()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.register_at_fork(after_in_child=_hear_again)

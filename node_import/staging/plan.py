@@ -22,7 +22,7 @@ SHARED_BYTES = 4 * MIB
 LEAST_SHARES = 4
 # Each batch begins with connections of its own and ends with one of them waiting for the others:
 # that is worth it only where batches are loaded side by side.
-BATCH_TARGET_BYTES = 128 * MIB
+BATCH_TARGET_BYTES = 256 * MIB
 SIDE_BY_SIDE_TARGET_BYTES = 32 * MIB
 MAX_BATCHES = 32
 MAX_SLICES = 1_024
