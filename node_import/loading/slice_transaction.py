@@ -144,10 +144,10 @@ class SliceTransaction:
         if prepared.rows.is_empty():
             return self._result(prepared)
         total = prepared.rows.height
-        self._copy("copy_nodes", prepared.rows.select(NODE_COLUMNS))
         is_expected_new = prepared.is_new or self._forecast.all_new()
         if is_expected_new and self._insert_as_new(prepared):
             return self._result(prepared, inserted=total)
+        self._copy("copy_nodes", prepared.rows.select(NODE_COLUMNS))
         found = self._row("find_stored_nodes")
         stored, differing = found["stored"], found["differing"]
         self._forecast.learn(all_new=stored == 0)
@@ -181,13 +181,28 @@ class SliceTransaction:
         """Insert without having looked; False, and nothing was done, if a node was there."""
         try:
             with self._conn.transaction():
-                self._execute("insert_new_nodes")
+                self._insert_nodes(prepared.rows)
         except errors.UniqueViolation:
             self._forecast.learn(all_new=False)
             return False
-        self._copy_values(prepared.rows, has_stored=False)
+        for table in self._target.tables[1:]:
+            self._copy_values_into(table, prepared.rows.with_columns(is_new=True))
         self._insert_metadata()
         return True
+
+    def _insert_nodes(self, rows: pl.DataFrame) -> None:
+        """All of them; what makes a node comes with its first values, in one row."""
+        if not self._target.tables:
+            self._copy("copy_nodes", rows.select(NODE_COLUMNS))
+            self._execute("insert_new_nodes")
+            return
+        table = self._target.tables[0]
+        whole = rows.select(
+            "node_id", pl.lit(value=True), "reference_id", "type", "content_hash", *table.columns
+        )
+        self._execute("truncate_values_table", table)
+        self._copy("copy_whole_nodes", whole, table)
+        self._execute("insert_whole_nodes", table)
 
     def _copy_values(self, rows: pl.DataFrame, *, has_stored: bool) -> None:
         if not self._target.tables:
@@ -198,8 +213,10 @@ class SliceTransaction:
                 stored = cursor.execute(statements("loading.sql")["list_stored_nodes"]).fetchall()
         needed = rows_with_values(rows, stored)
         for table in self._target.tables:
-            values = needed.select("node_id", "is_new", *table.columns)
-            self._copy("copy_values", values, table)
+            self._copy_values_into(table, needed)
+
+    def _copy_values_into(self, table: ValueTable, rows: pl.DataFrame) -> None:
+        self._copy("copy_values", rows.select("node_id", "is_new", *table.columns), table)
 
     def _write_differing_metadata(self) -> None:
         for table in self._target.tables:

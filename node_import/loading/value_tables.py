@@ -37,13 +37,18 @@ class ValueTable:
     def statement(self, name: str) -> sql.Composed:
         """A statement of `loading.sql` for this table."""
         columns = [sql.Identifier(f"v{index}") for index in range(len(self.keys))]
+        keys = [
+            sql.SQL("{}::text").format(sql.Placeholder(f"key_{index}"))
+            for index in range(len(columns))
+        ]
         pairs = (
-            sql.SQL("({}::text, v.{})").format(sql.Placeholder(f"key_{index}"), column)
-            for index, column in enumerate(columns)
+            sql.SQL("({}, v.{})").format(key, column)
+            for key, column in zip(keys, columns, strict=True)
         )
         return sql.SQL(statements("loading.sql")[name]).format(
             table=sql.Identifier(self.name),
             columns=sql.SQL(", ").join(columns),
+            keys=sql.SQL(", ").join(keys),
             pairs=sql.SQL(", ").join(pairs),
         )
 

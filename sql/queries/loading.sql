@@ -44,8 +44,15 @@ CREATE TEMPORARY TABLE changed_nodes (
 DROP TABLE IF EXISTS pg_temp.{table};
 
 -- name: make_values_table
-CREATE TEMPORARY TABLE {table} (node_id uuid NOT NULL, is_new boolean NOT NULL, {columns})
-ON COMMIT DELETE ROWS;
+-- What makes a row of nodes is given for nodes that are inserted without a look alone.
+CREATE TEMPORARY TABLE {table} (
+    node_id       uuid NOT NULL,
+    is_new        boolean NOT NULL,
+    reference_id  varchar(255) COLLATE "C",
+    type          varchar(50),
+    content_hash  bigint,
+    {columns}
+) ON COMMIT DELETE ROWS;
 
 -- name: limit_time
 -- For this transaction, by the size of its slice; see node_import/loading/time_limits.py. The name
@@ -139,6 +146,25 @@ CROSS JOIN LATERAL (
     WHERE id = d.node_id AND domain_id = %(domain_id)s FOR NO KEY UPDATE
 ) AS n;
 
+-- name: truncate_values_table
+-- It is empty, but COPY into a table that was truncated in the same transaction goes from page to
+-- page. Otherwise rows stand where there was room: then ids do not ascend, their index splits pages
+-- in the middle, and loading takes a sixth more of the CPU of the server.
+TRUNCATE pg_temp.{table};
+
+-- name: copy_whole_nodes
+COPY {table} (node_id, is_new, reference_id, type, content_hash, {columns})
+FROM STDIN (FORMAT csv, ENCODING 'UTF8');
+
+-- name: insert_whole_nodes
+-- Without a look. Rows come in the order of references, as they were copied.
+INSERT INTO nodes (
+    id, reference_id, group_id, type, domain_id, processed, created_at, content_hash
+)
+SELECT
+    node_id, reference_id, %(group_id)s, type, %(domain_id)s, false, now(), content_hash
+FROM {table};
+
 -- name: copy_values
 COPY {table} (node_id, is_new, {columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8');
 
@@ -175,11 +201,15 @@ WHERE NOT EXISTS (SELECT FROM stored_nodes WHERE stored_nodes.ord = s.ord)
 ORDER BY s.ord;
 
 -- name: insert_new_metadata
+-- Not LATERAL VALUES, whose expressions are made anew for each row of it.
 INSERT INTO node_metadata (node_id, domain_id, metadata_key, metadata_value)
-SELECT v.node_id, %(domain_id)s, pair.key, pair.value
-FROM {table} AS v
-CROSS JOIN LATERAL (VALUES {pairs}) AS pair (key, value)
-WHERE v.is_new AND pair.value IS NOT NULL;
+SELECT pair.node_id, %(domain_id)s, pair.key, pair.value
+FROM (
+    SELECT v.node_id, unnest(ARRAY[{keys}]) AS key, unnest(ARRAY[{columns}]) AS value
+    FROM {table} AS v
+    WHERE v.is_new
+) AS pair
+WHERE pair.value IS NOT NULL;
 
 -- name: gather_changed_nodes
 INSERT INTO changed_nodes (node_id, type, content_hash)
