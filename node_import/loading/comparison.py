@@ -37,6 +37,10 @@ from node_import.staging.segments import read_keys
 WORTH_READING = 4
 # Fewer rows are looked for at once.
 LEAST_ROWS = 20_000
+# The keys of a batch are held together, and once more while they are sorted: two million rows. Of
+# a text polars counts the length alone, though each has 16 bytes more.
+MOST_BYTES = 160 * MIB
+ROW_BYTES = 48
 # The nodes between so many neighbours of one slice tell how many there are to a row.
 PROBE_ROWS = 64
 # What is compared at a time.
@@ -96,7 +100,11 @@ class Comparison:
         rows = self._manifest.rows_by_slice()
         if not slices or sum(rows[number] for number in slices) < LEAST_ROWS:
             return []
-        if not self._is_worth_it(self._keys(slices[:1]), len(slices)):
+        sample = self._keys(slices[:1])
+        size = sample.height * ROW_BYTES + int(sample.estimated_size())
+        if size * len(slices) > MOST_BYTES:
+            return []
+        if not self._is_worth_it(sample, len(slices)):
             return []
         keys = self._keys(slices)
         counted = keys.group_by("slice_no").len()

@@ -145,6 +145,17 @@ def test_a_crowd_between_two_references_is_not_read(imports: Imports) -> None:
     assert looks >= 400
 
 
+def test_a_batch_that_would_take_too_much_memory_is_not_compared(
+    imports: Imports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are looked for, slice by slice."""
+    monkeypatch.setattr(comparison, "MOST_BYTES", 10_000)
+    imports.run(rows_of(REFERENCES), KEYS, plan=PLAN)
+    found, looks = load_and_count_looks(imports, rows_of(REFERENCES))
+    assert found == (0, 0, 400, 0)
+    assert looks >= 400
+
+
 def test_slices_are_loaded_when_the_comparison_gets_no_answer(imports: Imports) -> None:
     """It waits for a lock for too long, and the slices do without it."""
     imports.run(rows_of(REFERENCES), KEYS, plan=PLAN)
