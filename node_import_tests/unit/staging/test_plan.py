@@ -17,7 +17,8 @@ from node_import.staging.plan import Plan, plan_for
         (16 * MIB, Plan(slices=4, batches=1)),
         (64 * MIB, Plan(slices=4, batches=1)),
         (65 * MIB, Plan(slices=8, batches=1)),
-        (160 * MIB, Plan(slices=16, batches=2)),
+        (160 * MIB, Plan(slices=16, batches=1)),
+        (512 * MIB, Plan(slices=32, batches=2)),
         (100 * 1024 * MIB, Plan(slices=1024, batches=32)),
     ],
 )
