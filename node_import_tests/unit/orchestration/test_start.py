@@ -20,6 +20,14 @@ if __name__ == "__main__":
     context = warm_context()
     print(context and context.get_start_method())
 """
+FROZEN = """
+from node_import.orchestration.code_location import warm_context
+if __name__ == "__main__":
+    print_count = "import gc; print(gc.get_freeze_count())"
+    process = warm_context().Process(target=exec, args=(print_count,))
+    process.start()
+    process.join()
+"""
 NOWHERE = {
     "NODE_IMPORT_POSTGRES_DSN": "postgresql://nobody@localhost/none",
     "NODE_IMPORT_KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
@@ -53,6 +61,18 @@ def test_the_bucket_of_step_outputs_is_no_part_of_a_run_on_a_shared_disk() -> No
 def test_dagster_still_starts_runs_where_they_are_made_to_start_warm() -> None:
     """A newer Dagster that does it otherwise is noticed here, and not by runs that begin late."""
     assert "self._mp_ctx.Process(" in inspect.getsource(DagsterApiServer.StartRun)
+
+
+def test_a_run_does_not_look_for_garbage_among_what_was_imported_for_it() -> None:
+    """It would copy the pages that it shares with the process it was forked from."""
+    done = subprocess.run(
+        [sys.executable, "-c", FROZEN],
+        env={**os.environ, "TMPDIR": "/tmp"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) > 100_000
 
 
 @pytest.mark.parametrize(("length", "method"), [(1, "forkserver"), (120, None)])
