@@ -236,7 +236,6 @@ class SliceTransaction:
     def _update_changed(self) -> int:
         changed = self._execute("gather_changed_nodes")
         if changed:
-            self._execute("join_by_index")
             self._expect("update_changed_nodes", changed)
         return changed
 

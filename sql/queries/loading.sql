@@ -36,6 +36,7 @@ CREATE TEMPORARY TABLE written_nodes (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE changed_nodes (
     node_id       uuid NOT NULL,
+    reference_id  varchar(255) COLLATE "C" NOT NULL,
     type          varchar(50) NOT NULL,
     content_hash  bigint NOT NULL
 ) ON COMMIT DELETE ROWS;
@@ -212,21 +213,26 @@ FROM (
 WHERE pair.value IS NOT NULL;
 
 -- name: gather_changed_nodes
-INSERT INTO changed_nodes (node_id, type, content_hash)
-SELECT l.node_id, s.type, s.content_hash
+INSERT INTO changed_nodes (node_id, reference_id, type, content_hash)
+SELECT l.node_id, s.reference_id, s.type, s.content_hash
 FROM locked_nodes AS l
 JOIN staged_nodes AS s ON s.ord = l.ord
 WHERE l.type <> s.type OR l.node_id IN (SELECT node_id FROM written_nodes);
 
--- name: join_by_index
--- An UPDATE cannot be made a nested loop by its form. Holds to the end of the transaction.
-SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
-
 -- name: update_changed_nodes
-UPDATE nodes SET
-    type = c.type, content_hash = c.content_hash, updated_at = now(), processed = false
-FROM changed_nodes AS c
-WHERE nodes.id = c.node_id AND nodes.domain_id = %(domain_id)s;
+-- Every row meets its node, which is locked. An UPDATE would be a join, and where the statistics of
+-- nodes do not know the tenant yet it was planned as if the tenant had one node: all nodes were
+-- read, and compared with each changed one. ON CONFLICT always goes by the index.
+INSERT INTO nodes (
+    id, reference_id, group_id, type, domain_id, processed, created_at, content_hash
+)
+SELECT
+    node_id, reference_id, %(group_id)s, type, %(domain_id)s, false, now(), content_hash
+FROM changed_nodes
+ON CONFLICT ON CONSTRAINT nodes_pkey
+DO UPDATE SET
+    type = EXCLUDED.type, content_hash = EXCLUDED.content_hash,
+    updated_at = now(), processed = false;
 
 -- name: count_slice
 UPDATE import_ledger SET
