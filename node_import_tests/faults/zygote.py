@@ -38,6 +38,7 @@ import sqlalchemy.dialects.postgresql.psycopg2
 
 from node_import.cli import app as _app  # noqa: F401
 from node_import.jobs import death, dispatch
+from node_import.loading import comparison
 from node_import.objects.client import s3_client
 from node_import.orchestration.resources import _store
 from node_import.settings import Settings, settings_of_this_process
@@ -49,10 +50,12 @@ from node_import_tests.faults.roles import ROLES
 def make_small() -> None:
     """The rules are the importer's own; only their measures are smaller here.
 
-    A file of some KB has several slices and batches, and a job whose run died is due soon.
+    A file of some KB has several slices and batches, is compared with what is stored before it is
+    loaded, and a job whose run died is due soon.
     """
     plan.SLICE_TARGET_BYTES = 1_024
     plan.BATCH_TARGET_BYTES = 4_096
+    comparison.LEAST_ROWS = 0
     death.FIRST_BACKOFF_SECONDS = 0.2
     dispatch.GRACE_SECONDS = 8.0
 
