@@ -26,7 +26,6 @@ from node_import.loading.forecast import Forecast
 from node_import.loading.session import SessionPool
 from node_import.loading.slice_rows import last_of_each_reference
 from node_import.loading.slice_transaction import LoadTarget, limit_time
-from node_import.loading.time_limits import time_limits
 from node_import.sizes import MIB
 from node_import.sql import statements
 from node_import.staging.area import StagingArea
@@ -188,13 +187,7 @@ class Comparison:
         """
         if self._has_failed:
             return None
-        database = self._sessions.database
-        limits = time_limits(
-            most,
-            0,
-            most_statement=database.statement_timeout,
-            most_lock=database.lock_timeout,
-        )
+        limits = self._sessions.limits(most, 0)
         parameters = {
             "group_id": self._target.group_id,
             "domain_id": self._target.claim.domain_id,

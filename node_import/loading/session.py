@@ -12,6 +12,7 @@ import psycopg
 from node_import.database import Connection, Database
 from node_import.database.cutting import Cutter
 from node_import.database.failures import translated_failures
+from node_import.loading.time_limits import TimeLimits, time_limits
 from node_import.loading.value_tables import ValueTable
 from node_import.sql import statements
 
@@ -105,6 +106,15 @@ class SessionPool:
         self._lock = threading.Lock()
         self._idle: list[LoadingSession] = []
         self._busy: set[LoadingSession] = set()
+
+    def limits(self, rows: int, metadata_keys: int) -> TimeLimits:
+        """How long work on so many rows may take here."""
+        return time_limits(
+            rows,
+            metadata_keys,
+            most_statement=self.database.statement_timeout,
+            most_lock=self.database.lock_timeout,
+        )
 
     def borrow(self) -> LoadingSession:
         """A session that nobody else uses.

@@ -27,7 +27,7 @@ from node_import.loading.slice_troubles import (
     in_short,
     trouble_of,
 )
-from node_import.loading.time_limits import TimeLimits, time_limits
+from node_import.loading.time_limits import TimeLimits
 from node_import.staging.area import StagingArea
 from node_import.staging.manifest import Failure, Manifest
 from node_import.staging.segments import read_slice
@@ -133,13 +133,8 @@ class SliceAttempts:
             return transaction.load(self.rows_by_slice[slice_no], lambda: self._prepare(slice_no))
 
     def _limits(self, slice_no: int) -> TimeLimits:
-        database = self._sessions.database
-        return time_limits(
-            self.rows_by_slice[slice_no],
-            len(self._manifest.metadata_keys),
-            most_statement=database.statement_timeout,
-            most_lock=database.lock_timeout,
-        )
+        rows = self.rows_by_slice[slice_no]
+        return self._sessions.limits(rows, len(self._manifest.metadata_keys))
 
     def _prepare(self, slice_no: int) -> SliceRows:
         known = self.comparison.of(slice_no)

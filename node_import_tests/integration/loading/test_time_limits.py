@@ -8,7 +8,7 @@ import pytest
 
 from node_import.contracts.error_codes import ErrorCode
 from node_import.database import Database
-from node_import.loading import SliceRetry, slice_attempts, time_limits
+from node_import.loading import SliceRetry, session, time_limits
 from node_import.loading.time_limits import TimeLimits
 from node_import.staging.plan import Plan
 from node_import_tests.integration.loading.imports import Imports, Row, counts
@@ -87,7 +87,7 @@ def test_the_limits_hold_for_the_slice_alone(
         asked.append((rows, keys, made))
         return made
 
-    monkeypatch.setattr(slice_attempts, "time_limits", limits)
+    monkeypatch.setattr(session, "time_limits", limits)
     staged = imports.stage(TWENTY, KEYS, plan=FOUR_SLICES)
     owner = Database(imports.database.importer_dsn, statement_timeout=20, lock_timeout=30)
     imports.load(staged, importer=owner)
