@@ -58,7 +58,7 @@ class ReferenceTally:
         segments = self._writer.close()
         area = self._area
         return sum(
-            read_references(area, segments, part).n_unique() for part in range(_PARTS.slices)
+            read_references(area, segments, [part]).n_unique() for part in range(_PARTS.slices)
         )
 
     def _spill(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from typing import BinaryIO
 
 import polars as pl
@@ -13,6 +13,10 @@ import polars as pl
 from node_import.staging.area import StagingArea
 from node_import.staging.manifest import Manifest
 from node_import.staging.segments import read_references
+
+# Of a job's references so many parts are read one after the other, each from every segment: a
+# large file has hundreds of segments.
+MOST_RUNS = 64
 
 # What JSON does not let stand in a string as it is (RFC 8259, section 7).
 _ESCAPED = r'["\\\x00-\x1f]'
@@ -31,7 +35,7 @@ class References:
     loaded: frozenset[int]
 
     def succeeded(self) -> Iterator[str]:
-        """References with an imported row: by slice, within a slice in file order."""
+        """References with an imported row: by slices, within one in file order."""
         return chain.from_iterable(self._succeeded_parts())
 
     def failed(self) -> Iterator[str]:
@@ -47,7 +51,7 @@ class References:
         file.write(b"]}\n")
 
     def _succeeded_parts(self) -> Iterator[pl.Series]:
-        return (self._distinct(slice_no) for slice_no in self._filled(loaded=True))
+        return (self._distinct(slices) for slices in self._runs(loaded=True))
 
     def _failed_parts(self) -> Iterator[pl.Series]:
         rejected = self._rejected()
@@ -55,16 +59,19 @@ class References:
             for good in self._succeeded_parts():
                 rejected = rejected.filter(~rejected.is_in(good.implode()))
             yield rejected
-        for slice_no in self._filled(loaded=False):
-            names = self._distinct(slice_no)
+        for slices in self._runs(loaded=False):
+            names = self._distinct(slices)
             yield names.filter(~names.is_in(rejected.implode()))
 
-    def _filled(self, *, loaded: bool) -> Iterator[int]:
-        rows = self.manifest.rows_by_slice()
-        return (slice_no for slice_no in sorted(rows) if (slice_no in self.loaded) is loaded)
+    def _runs(self, *, loaded: bool) -> Iterator[list[int]]:
+        """Neighbouring slices that have rows: in few pieces, none of which is large."""
+        width = max(1, self.manifest.plan.slices // MOST_RUNS)
+        rows = sorted(self.manifest.rows_by_slice())
+        filled = (slice_no for slice_no in rows if (slice_no in self.loaded) is loaded)
+        return (list(run) for _, run in groupby(filled, lambda slice_no: slice_no // width))
 
-    def _distinct(self, slice_no: int) -> pl.Series:
-        return read_references(self.area, self.manifest.segments, slice_no).unique(
+    def _distinct(self, slices: Collection[int]) -> pl.Series:
+        return read_references(self.area, self.manifest.segments, slices).unique(
             maintain_order=True
         )
 

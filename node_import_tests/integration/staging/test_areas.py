@@ -158,7 +158,7 @@ def test_slices_are_read_back_by_many_threads(areas: StagingAreas) -> None:
         slices = list(threads.map(lambda n: read_slice(area, segments, n), range(plan.slices)))
     found = pl.concat(slices).drop("content_hash").sort("reference_id")
     assert found.equals(rows.drop("line").sort("reference_id"))
-    assert len(read_references(area, segments, 3)) == slices[3].height
+    assert len(read_references(area, segments, [3])) == slices[3].height
 
 
 def test_rows_that_are_gone_are_lost(areas: StagingAreas) -> None:

@@ -8,25 +8,27 @@ from pathlib import Path
 
 import polars as pl
 
-from node_import.pipeline.reference_lists import References
+from node_import.pipeline.reference_lists import MOST_RUNS, References
 from node_import.staging.area import LocalStagingArea
 from node_import.staging.manifest import Manifest
 from node_import.staging.plan import Plan
-from node_import.staging.segments import SegmentWriter
+from node_import.staging.segments import SegmentWriter, slice_number
 
 PLAN = Plan(slices=4, batches=1)
 
 
-def references(folder: Path, good: list[str], bad: list[str], *, loaded: set[int]) -> References:
+def references(
+    folder: Path, good: list[str], bad: list[str], *, loaded: set[int], plan: Plan = PLAN
+) -> References:
     """A job that staged these rows and these rejected references, and loaded some slices."""
     area = LocalStagingArea(folder)
-    writer = SegmentWriter(area, PLAN, ())
+    writer = SegmentWriter(area, plan, ())
     frame = pl.DataFrame({"line": range(len(good)), "reference_id": good, "type": "USER"})
     writer.add(frame)
     segments = writer.close()
     with area.write("rejected") as file:
         file.writelines(json.dumps(name).encode() + b"\n" for name in bad)
-    manifest = Manifest("j", "d", "v", PLAN, segments, rejected_references="rejected")
+    manifest = Manifest("j", "d", "v", plan, segments, rejected_references="rejected")
     return References(area, manifest, frozenset(loaded))
 
 
@@ -45,6 +47,20 @@ def test_rows_of_slices_that_were_not_loaded_have_failed(tmp_path: Path) -> None
     assert succeeded
     assert len(failed) > 2
     assert sorted([*succeeded, *failed]) == sorted([*names, "x"])
+
+
+def test_a_file_of_many_slices_is_read_in_few_parts(tmp_path: Path) -> None:
+    """Whichever slices of a part were loaded, each reference is in one list, once."""
+    names = [f"n-{n}" for n in range(3_000)]
+    plan = Plan(slices=4 * MOST_RUNS, batches=1)
+    odd = set(range(1, plan.slices, 2))
+    lists = references(tmp_path, [*names, *names], ["n-3", "x"], loaded=odd, plan=plan)
+    succeeded, failed = set(lists.succeeded()), set(lists.failed())
+    slices = pl.DataFrame({"reference_id": names}).with_columns(part=slice_number(plan.slices))
+    in_odd = slices.filter(pl.col("part").is_in(odd))["reference_id"]
+    assert succeeded == set(in_odd)
+    assert failed == {*names, "x"} - succeeded
+    assert len([*lists.succeeded(), *lists.failed()]) == len(names) + 1
 
 
 def test_the_object_holds_both_lists_whole(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from node_import.staging.area import LocalStagingArea
 from node_import.staging.manifest import Segment
 from node_import.staging.plan import Plan
 from node_import.staging.segments import (
+    FEW_ROWS,
     SegmentWriter,
     StagedRowsLost,
     read_references,
@@ -69,7 +70,8 @@ def test_every_row_is_read_back_from_the_slice_of_its_hash(
         ]
         found = read_slice(area, segments, slice_no)
         assert found.drop("content_hash", strict=False).rows() == [row[1:] for row in expected]
-        assert read_references(area, segments, slice_no).to_list() == [row[1] for row in expected]
+        references = read_references(area, segments, [slice_no]).to_list()
+        assert references == [row[1] for row in expected]
         chunks = [chunk for segment in segments for chunk in segment.chunks]
         indexed = sum(chunk.rows for chunk in chunks if chunk.slice_no == slice_no)
         assert indexed == len(expected)
@@ -82,6 +84,34 @@ def test_equal_content_has_an_equal_hash_in_every_segment(tmp_path: Path) -> Non
     hashes = read_slice(area, segments, 0)["content_hash"].to_list()
     assert len(segments) == 3
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_slice_of_few_and_of_many_rows_a_segment_is_one(tmp_path: Path) -> None:
+    """However many rows of a slice were buffered, they are read back in file order."""
+    area = LocalStagingArea(tmp_path)
+    writer = SegmentWriter(area, Plan(slices=1, batches=1), KEYS, flush_bytes=1)
+    rows = frame([(f"r-{number}", "Zürich", None) for number in range(3 * FEW_ROWS)])
+    writer.add(rows.head(1))
+    writer.add(rows.slice(1, 2 * FEW_ROWS))
+    writer.add(rows.slice(1 + 2 * FEW_ROWS))
+    segments = writer.close()
+    assert len(segments) == 3
+    found = read_slice(area, segments, 0).drop("content_hash")
+    assert found.equals(rows.drop("line"))
+
+
+def test_references_of_neighbours_are_one_read_a_segment(tmp_path: Path) -> None:
+    """Of the slices that are asked for alone: where staging is far, each read is a request."""
+    rows = frame([(f"r-{number}", None, None) for number in range(200)])
+    area, segments = stage(tmp_path, Plan(slices=16, batches=1), rows, 50, 1)
+    reads = []
+    read = area.read
+    area.read = lambda *where: reads.append(where) or read(*where)  # type: ignore[method-assign]
+    found = read_references(area, segments, [3, 4, 6])
+    assert len(segments) == 4
+    assert len(reads) == 4
+    expected = [read_slice(area, segments, number)["reference_id"] for number in (3, 4, 6)]
+    assert sorted(found) == sorted(pl.concat(expected))
 
 
 def test_more_columns_than_rows_are_read_back(tmp_path: Path) -> None:
