@@ -12,6 +12,7 @@ its slice had been loaded now; whoever changes the node afterwards came later.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,9 @@ _STORED_COLUMNS = {
     "stored_type": pl.String,
     "reference_id": pl.String,
 }
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +162,9 @@ class Comparison:
         return 0 < stored <= most
 
     def _keys(self, slices: Sequence[int]) -> pl.DataFrame:
-        """`slice_no`, `reference_id`, `type`, `content_hash`, sorted by reference."""
-        parts = (
-            read_keys(self._area, self._manifest.segments, number).with_columns(
-                slice_no=pl.lit(number, pl.Int32)
-            )
-            for number in slices
-        )
-        return last_of_each_reference(pl.concat(parts))
+        """`reference_id`, `type`, `content_hash`, `slice_no`, sorted by reference."""
+        keys = read_keys(self._area, self._manifest.segments, slices)
+        return last_of_each_reference(keys)
 
     def _read_between(self, keys: pl.DataFrame) -> pl.DataFrame | None:
         """What is stored; None if it is not known, or not worth reading."""
@@ -197,9 +196,8 @@ class Comparison:
         }
         try:
             session = self._sessions.borrow()
-        except TransientError:
-            self._has_failed = True
-            return None
+        except TransientError as error:
+            return self._give_up(error)
         conn = session.conn
         try:
             with (
@@ -209,8 +207,12 @@ class Comparison:
                 limit_time(conn, limits, self._target.claim)
                 conn.execute(statements("loading.sql")["read_by_index"])
                 return conn.execute(statements("loading.sql")[name], parameters).fetchone()
-        except psycopg.Error:
-            self._has_failed = True
-            return None
+        except psycopg.Error as error:
+            return self._give_up(error)
         finally:
             self._sessions.give_back(session, keep=not self._is_halted())
+
+    def _give_up(self, error: Exception) -> None:
+        first, self._has_failed = not self._has_failed, True
+        if first and not self._is_halted():  # halted: it was cancelled on purpose
+            log.warning("what is stored could not be compared, nodes are looked for: %s", error)

@@ -138,16 +138,23 @@ def read_slice(area: StagingArea, segments: Iterable[Segment], slice_no: int) ->
     Raises:
         StagedRowsLost: a segment is gone.
     """
-    return _read(area, segments, (slice_no,), None)
+    return _concat(frame for _, frame in _read(area, segments, (slice_no,), None))
 
 
-def read_keys(area: StagingArea, segments: Iterable[Segment], slice_no: int) -> pl.DataFrame:
-    """`reference_id`, `type` and `content_hash` of one slice, which has rows, in file order.
+def read_keys(
+    area: StagingArea, segments: Iterable[Segment], slices: Collection[int]
+) -> pl.DataFrame:
+    """`reference_id`, `type`, `content_hash` and `slice_no` Int32 of neighbouring slices.
+
+    Those of one slice in file order; no columns if there are no rows.
 
     Raises:
         StagedRowsLost: a segment is gone.
     """
-    return _read(area, segments, (slice_no,), ["reference_id", "type", "content_hash"])
+    chunks = _read(area, segments, slices, ["reference_id", "type", "content_hash"])
+    return _concat(
+        frame.with_columns(slice_no=pl.lit(slice_no, pl.Int32)) for slice_no, frame in chunks
+    )
 
 
 def read_references(
@@ -158,7 +165,7 @@ def read_references(
     Raises:
         StagedRowsLost: a segment is gone.
     """
-    rows = _read(area, segments, slices, ["reference_id"])
+    rows = _concat(frame for _, frame in _read(area, segments, slices, ["reference_id"]))
     return rows["reference_id"] if rows.width else pl.Series("reference_id", [], pl.String)
 
 
@@ -180,8 +187,8 @@ def _read(
     segments: Iterable[Segment],
     slices: Collection[int],
     columns: list[str] | None,
-) -> pl.DataFrame:
-    parts = []
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The chunks of these slices, each with its slice's number."""
     for segment in segments:
         chunks = _chunks_of(segment, slices)
         if chunks:
@@ -189,7 +196,12 @@ def _read(
             start = chunks[0].offset
             for chunk in chunks:
                 end = chunk.offset + chunk.length
-                parts.append(_decode(encoded[chunk.offset - start : end - start], columns))
+                frame = _decode(encoded[chunk.offset - start : end - start], columns)
+                yield chunk.slice_no, frame
+
+
+def _concat(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    parts = [*frames]
     return pl.concat(parts) if parts else pl.DataFrame()
 
 

@@ -170,8 +170,10 @@ def test_a_batch_that_would_take_too_much_memory_is_not_compared(
     assert looks >= 400
 
 
-def test_slices_are_loaded_when_the_comparison_gets_no_answer(imports: Imports) -> None:
-    """It waits for a lock for too long, and the slices do without it."""
+def test_slices_are_loaded_when_the_comparison_gets_no_answer(
+    imports: Imports, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits for a lock for too long and says so, and the slices do without it."""
     imports.run(rows_of(REFERENCES), KEYS, plan=PLAN)
     staged = imports.stage(rows_of(REFERENCES, city="Rom"), KEYS, plan=PLAN)
     impatient = Database(imports.database.importer_dsn, lock_timeout=1.0)
@@ -181,6 +183,8 @@ def test_slices_are_loaded_when_the_comparison_gets_no_answer(imports: Imports) 
         until_blocked(imports, besides=first)
         other.commit()
         assert counts(load.result()) == (0, 400, 0, 0)
+    [said] = [record.message for record in caplog.records if "compared" in record.message]
+    assert "lock timeout" in said
 
 
 def test_a_stop_ends_the_comparison(imports: Imports) -> None:
