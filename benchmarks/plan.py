@@ -181,6 +181,11 @@ class Bench:
                 self.stack, tenants, sizes.files_a_tenant, rows, self.data
             ),
         )
+        for again in range(sizes.empty_runs):
+            self._measure_empty_runs(number * sizes.empty_runs + again, tenant)
+
+    def _measure_empty_runs(self, number: int, tenant: Tenant) -> None:
+        """Either waits up to half a second until somebody looks at the queue: so several of each."""
         empty = make_empty(self.data)
         self.results.measure("empty file", number, lambda: self._fresh(tenant, empty))
         self.results.measure(

@@ -22,8 +22,18 @@ LOGGER = logging.getLogger("dagster.code_server")  # what its console handler sh
 
 _PRELOADED = (
     "node_import.orchestration.forked_runs",
-    "node_import.orchestration.instance_storage",
+    "node_import.orchestration.run_queue",
+    # multiprocessing runs the program that a process was started from again: this module.
+    "node_import.orchestration.code_location",
+    # What Dagster imports when it needs it. One that is missing in some version is passed over.
     "dagster._grpc.impl",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.utility_ops",
+    "psycopg2.extras",
+    "upath.implementations.local",
 )
 
 

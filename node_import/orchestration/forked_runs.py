@@ -11,14 +11,16 @@ import os
 import signal
 
 from node_import.objects.client import read_description
+from node_import.orchestration.instance_storage import trust_that_tables_are_there
 
 
-def _hear_again() -> None:
+def _begin() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    trust_that_tables_are_there()
 
 
 read_description()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 # What is imported stays until the end. To look through it for garbage took every run 0.2 s, most of
 # it for copying the pages that it shares with this process.
-os.register_at_fork(before=gc.freeze, after_in_child=_hear_again)
+os.register_at_fork(before=gc.freeze, after_in_child=_begin)

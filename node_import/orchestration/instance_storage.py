@@ -8,7 +8,7 @@ has one pool, which all its instances share.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagster._serdes import ConfigurableClassData
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 KEPT_CONNECTIONS = 4
 
 _engines: dict[str, Engine] = {}
+_tables_are_there = False
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
     """`DagsterPostgresStorage`, configured like it, by `postgres_url` or `postgres_db`.
 
-    Whether the tables are there is asked once a process.
+    Whether the tables are there is asked once a process, as is whether they have the columns
+    without which a run cannot be read the short way: Dagster asks before it reads a run.
     """
 
     def __init__(
@@ -42,8 +44,12 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None = None,
         token_provider: PgTokenProvider | None = None,
     ) -> None:
-        look = should_autocreate_tables and postgres_url not in _engines
+        is_first = postgres_url not in _engines and not _tables_are_there
+        look = should_autocreate_tables and is_first
         super().__init__(postgres_url, look, inst_data, token_provider)
+        runs = self._run_storage
+        has_columns = _asked_until_true(runs.has_run_stats_index_cols)
+        runs.has_run_stats_index_cols = has_columns  # type: ignore[method-assign]
         engine = shared_engine(postgres_url, token_provider)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine  # noqa: SLF001 - as Dagster's webserver changes it
@@ -77,6 +83,24 @@ def shared_engine(postgres_url: str, token_provider: PgTokenProvider | None = No
             pool_pre_ping=True,
         )
     return _engines[postgres_url]
+
+
+def trust_that_tables_are_there() -> None:
+    """In a process that was started for a run: the run was read from them."""
+    global _tables_are_there  # noqa: PLW0603 - a fact about this process
+    _tables_are_there = True
+
+
+def _asked_until_true(question: Callable[[], bool]) -> Callable[[], bool]:
+    """`question`, but not again once the answer was yes."""
+    is_true = False
+
+    def answer() -> bool:
+        nonlocal is_true
+        is_true = is_true or question()
+        return is_true
+
+    return answer
 
 
 def _leave_connections_to_the_parent() -> None:
