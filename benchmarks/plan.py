@@ -35,6 +35,7 @@ class Sizes:
     tenants: int = 5
     files_a_tenant: int = 2
     references: int = 10
+    empty_runs: int = 5
 
 
 FULL = Sizes(
@@ -185,7 +186,7 @@ class Bench:
             self._measure_empty_runs(number * sizes.empty_runs + again, tenant)
 
     def _measure_empty_runs(self, number: int, tenant: Tenant) -> None:
-        """Either waits up to half a second until somebody looks at the queue: so several of each."""
+        """Either waits up to half a second for a look at the queue: so several of each."""
         empty = make_empty(self.data)
         self.results.measure("empty file", number, lambda: self._fresh(tenant, empty))
         self.results.measure(

@@ -7,12 +7,17 @@ itself with `app.domain_id` set. Both hold for one transaction and are gone with
 
 from __future__ import annotations
 
+import os
+import select
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from node_import.database.cutting import cut_after
@@ -29,20 +34,32 @@ CLIENT_CHECK_SECONDS = 2
 # So much longer than two of the longest statements may a transaction take.
 GRACE_SECONDS = 15.0
 
+# Longer than that none is kept: something on the way to the server may have forgotten it.
+MOST_IDLE_SECONDS = 10.0
+
 
 class Database:
-    """One PostgreSQL database, as one login role.
+    """One PostgreSQL database, as one login role. Safe to share between threads.
 
     `statement_timeout` and `lock_timeout` are seconds, for every statement; the loader gives its
-    own less, by the size of what they do.
+    own less, by the size of what they do. So many connections as `kept` says wait for the next who
+    borrows one: who keeps any closes them.
     """
 
     def __init__(
-        self, dsn: str, *, statement_timeout: float = 300.0, lock_timeout: float = 30.0
+        self,
+        dsn: str,
+        *,
+        statement_timeout: float = 300.0,
+        lock_timeout: float = 30.0,
+        kept: int = 0,
     ) -> None:
         self.statement_timeout = statement_timeout
         self.lock_timeout = lock_timeout
         self._dsn = dsn
+        self._most_kept = kept
+        self._kept: list[_Kept] = []
+        self._lock = threading.Lock()
         # A client that vanished without a word must not keep its locks: keepalives find out.
         self._options: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
@@ -60,12 +77,13 @@ class Database:
         }
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Database:
+    def from_settings(cls, settings: Settings, *, kept: int = 0) -> Database:
         """The importer's database."""
         return cls(
             settings.postgres_dsn.get_secret_value(),
             statement_timeout=settings.statement_timeout,
             lock_timeout=settings.lock_timeout,
+            kept=kept,
         )
 
     def connect(self) -> Connection:
@@ -78,6 +96,53 @@ class Database:
             return psycopg.connect(
                 self._dsn, autocommit=True, row_factory=dict_row, **self._options
             )
+
+    def borrow(self) -> Connection:
+        """A connection that was kept, or a new one: `give_back` or close it.
+
+        Nothing is left on it: what is set, is set for a transaction.
+
+        Raises:
+            TransientError: DATABASE_UNAVAILABLE when no connection can be had.
+        """
+        while True:
+            with self._lock:
+                kept = self._kept.pop() if self._kept else None
+            if kept is None:
+                return self.connect()
+            if kept.process != os.getpid():
+                continue  # a forked child's copy of its parent's: not even to be closed
+            if kept.is_usable():
+                return kept.conn
+            kept.conn.close()
+
+    def give_back(self, conn: Connection) -> None:
+        """Keep a connection for the next who borrows, or close it."""
+        is_clean = not conn.closed and conn.info.transaction_status is TransactionStatus.IDLE
+        with self._lock:
+            if is_clean and len(self._kept) < self._most_kept:
+                self._kept.append(_Kept(conn, time.monotonic(), os.getpid()))
+                return
+        conn.close()
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A borrowed connection for a block; after an error it is closed."""
+        conn = self.borrow()
+        try:
+            yield conn
+        except BaseException:
+            conn.close()
+            raise
+        self.give_back(conn)
+
+    def close(self) -> None:
+        """Close what is kept; the next who borrows gets a new connection."""
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for one in kept:
+            if one.process == os.getpid():
+                one.conn.close()
 
     @contextmanager
     def limited(self, conn: Connection) -> Iterator[None]:
@@ -94,15 +159,31 @@ class Database:
 
     @contextmanager
     def operator(self) -> Iterator[Connection]:
-        """One transaction on a connection of its own, as `ni_operator`: all tenants, no nodes."""
-        with self.connect() as conn, self.limited(conn), operator_transaction(conn):
+        """One transaction on a borrowed connection, as `ni_operator`: all tenants, no nodes."""
+        with self.session() as conn, self.limited(conn), operator_transaction(conn):
             yield conn
 
     @contextmanager
     def tenant(self, domain_id: UUID | str) -> Iterator[Connection]:
-        """One transaction on a connection of its own, bound to one tenant."""
-        with self.connect() as conn, self.limited(conn), tenant_transaction(conn, domain_id):
+        """One transaction on a borrowed connection, bound to one tenant."""
+        with self.session() as conn, self.limited(conn), tenant_transaction(conn, domain_id):
             yield conn
+
+
+class _Kept(NamedTuple):
+    """A connection that nobody uses, since when, and whose it is."""
+
+    conn: Connection
+    since: float
+    process: int
+
+    def is_usable(self) -> bool:
+        """Not if the server has hung up, or if it may have been forgotten on the way there."""
+        if time.monotonic() - self.since > MOST_IDLE_SECONDS:
+            return False
+        # A server says nothing unasked but goodbye.
+        readable, _, _ = select.select([self.conn.fileno()], [], [], 0)
+        return not readable
 
 
 @contextmanager

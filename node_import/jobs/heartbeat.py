@@ -48,9 +48,9 @@ def beat(conn: Connection, run_id: str) -> None:
 
 
 def beat_once(database: Database, run_id: str) -> None:
-    """One beat over a connection of its own; an outage of the database is a beat missed."""
+    """One beat; an outage of the database is a beat missed."""
     try:
-        with database.connect() as conn:
+        with database.session() as conn:
             beat(conn, run_id)
     except (psycopg.Error, NodeImportError) as error:
         log.warning("the heartbeat of run %s missed a beat: %s", run_id, error)
@@ -60,7 +60,7 @@ def _beat_until(stop: threading.Event, database: Database, run_id: str, seconds:
     conn: Connection | None = None
     while True:
         try:
-            conn = conn or database.connect()
+            conn = conn or database.borrow()
             # A server that hangs may have been replaced by another, to which this run is silent.
             with cut_after(conn, ANSWER_SECONDS):
                 beat(conn, run_id)
@@ -72,4 +72,4 @@ def _beat_until(stop: threading.Event, database: Database, run_id: str, seconds:
         if stop.wait(seconds):
             break
     if conn is not None:
-        conn.close()
+        database.give_back(conn)

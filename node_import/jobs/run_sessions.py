@@ -29,7 +29,7 @@ def end_sessions(database: Database, run_ids: Collection[str]) -> None:
     if not run_ids:
         return
     names = [session_name(run_id) for run_id in run_ids]
-    with database.connect() as conn, database.limited(conn):
+    with database.session() as conn, database.limited(conn):
         query = statements("recovery.sql")["end_sessions"]
         row = conn.execute(query, {"session_names": names}).fetchone()
     if row and row["ended"]:

@@ -197,7 +197,8 @@ class Comparison:
         try:
             session = self._sessions.borrow()
         except TransientError as error:
-            return self._give_up(error)
+            self._give_up(error)
+            return None
         conn = session.conn
         try:
             with (
@@ -208,7 +209,8 @@ class Comparison:
                 conn.execute(statements("loading.sql")["read_by_index"])
                 return conn.execute(statements("loading.sql")[name], parameters).fetchone()
         except psycopg.Error as error:
-            return self._give_up(error)
+            self._give_up(error)
+            return None
         finally:
             self._sessions.give_back(session, keep=not self._is_halted())
 

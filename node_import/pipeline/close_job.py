@@ -68,7 +68,7 @@ def close_job(
     held = held_jobs(workshop, run, parsed.jobs)
     failures = _failures_by_job(outcomes)
     jobs = held.by_id()
-    with workshop.database.connect() as conn:
+    with workshop.database.session() as conn:
         for manifest in parsed.manifests:
             job = jobs.get(manifest.job_id)
             if job is not None:

@@ -72,7 +72,7 @@ def publish_outbox(
     )
     publisher = _Publisher(sender, letters, settings)
     seen: set[UUID] = set()
-    with database.connect() as conn, database.limited(conn):
+    with database.session() as conn, database.limited(conn):
         while clock() < deadline:
             with operator_transaction(conn):
                 jobs = lock_jobs(

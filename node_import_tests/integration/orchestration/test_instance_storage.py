@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import event
 
 from node_import.orchestration.instance_storage import shared_engine
 from node_import_tests.support.databases import DatabaseFactory, TestDatabase
@@ -67,6 +70,22 @@ def test_instances_of_a_process_share_one_connection(home: Path, storage: TestDa
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.get_runs_count()
     assert rows(storage, CONNECTIONS) == first
+
+
+def test_the_columns_of_runs_are_looked_at_once(home: Path) -> None:
+    """However many runs are read."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        looks: list[str] = []
+
+        def note(*args: Any) -> None:
+            looks.extend(args[2] for _ in range("pg_attribute" in args[2]))
+
+        url = os.environ["DAGSTER_POSTGRES_URL"]
+        event.listen(shared_engine(url), "before_cursor_execute", note)
+        for _ in range(3):
+            assert instance.get_run_by_id("none") is None
+            assert instance.get_run_records() == []
+    assert len(looks) == 1
 
 
 def test_a_server_that_was_away_is_asked_again(home: Path, storage: TestDatabase) -> None:

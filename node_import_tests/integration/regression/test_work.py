@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from benchmarks.data import COLUMNS, users
 from node_import.database import Database
+from node_import.orchestration.resources import PostgresResource
 from node_import.settings import Settings
 from node_import_tests.integration.regression.work import StillServer, Work, still_server
 from node_import_tests.support.deployment import Deployment, metadata_of, open_deployment
@@ -90,12 +91,19 @@ def _import(deployment: Deployment, server: StillServer, version: int) -> tuple[
     frame = users(0, USERS, version=version)
     url = deployment.upload(",".join(COLUMNS) + "\n" + frame.write_csv(include_header=False))
     job_id = deployment.ask_for_file(url)
+    _hang_up(deployment)
     with server.watched() as work:
         result = deployment.run_one()
+        _hang_up(deployment)
         made = work()
     assert result.success
     assert deployment.row(job_id)["processed_nodes"] == USERS
     return made, int(metadata_of(result, "stream_parse")["staged_bytes"])
+
+
+def _hang_up(deployment: Deployment) -> None:
+    """Connections are kept until their process ends, as a run's does."""
+    PostgresResource().database().close()
 
 
 def _told(work: Work) -> str:
