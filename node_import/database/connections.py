@@ -11,6 +11,7 @@ import os
 import select
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
@@ -43,7 +44,7 @@ class Database:
 
     `statement_timeout` and `lock_timeout` are seconds, for every statement; the loader gives its
     own less, by the size of what they do. So many connections as `kept` says wait for the next who
-    borrows one: who keeps any closes them.
+    borrows one; they are closed with the object.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Database:
         self._most_kept = kept
         self._kept: list[_Kept] = []
         self._lock = threading.Lock()
+        weakref.finalize(self, _close, self._kept)
         # A client that vanished without a word must not keep its locks: keepalives find out.
         self._options: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
@@ -139,10 +141,7 @@ class Database:
     def close(self) -> None:
         """Close what is kept; the next who borrows gets a new connection."""
         with self._lock:
-            kept, self._kept = self._kept, []
-        for one in kept:
-            if one.process == os.getpid():
-                one.conn.close()
+            _close(self._kept)
 
     @contextmanager
     def limited(self, conn: Connection) -> Iterator[None]:
@@ -184,6 +183,13 @@ class _Kept(NamedTuple):
         # A server says nothing unasked but goodbye.
         readable, _, _ = select.select([self.conn.fileno()], [], [], 0)
         return not readable
+
+
+def _close(kept: list[_Kept]) -> None:
+    for one in kept:
+        if one.process == os.getpid():
+            one.conn.close()
+    kept.clear()
 
 
 @contextmanager
