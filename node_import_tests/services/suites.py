@@ -13,6 +13,7 @@ ABOUT_THE_EMBEDDED_STACK = (
     TESTS / "acceptance/stack",
     TESTS / "acceptance/cli/test_demo.py",
 )
+WHOLE_RUNS = TESTS / "integration/orchestration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,11 @@ class Suite:
     name: str
     postgres: int
     paths: tuple[Path, ...]
+    left_out: tuple[Path, ...] = ()
 
     def pytest_arguments(self) -> Iterator[str]:
         """Which tests."""
-        for path in ABOUT_THE_EMBEDDED_STACK:
+        for path in (*ABOUT_THE_EMBEDDED_STACK, *self.left_out):
             yield f"--ignore={path}"
         yield from map(str, self.paths)
 
@@ -34,7 +36,8 @@ class Suite:
 SUITES = (
     Suite("services", 15, (TESTS / "services",)),
     Suite("acceptance", 15, (TESTS / "acceptance",)),
-    Suite("integration", 15, (TESTS / "integration",)),
+    Suite("runs", 15, (WHOLE_RUNS,)),
+    Suite("integration", 15, (TESTS / "integration",), left_out=(WHOLE_RUNS,)),
     # `make test` has tried all of it on 18, with the embedded Kafka and S3.
     Suite(
         "newest",
