@@ -11,6 +11,7 @@ from psycopg.errors import UniqueViolation
 
 from node_import.database import Connection, Database
 from node_import.errors import ClaimLost
+from node_import.jobs.inbox import reopen
 from node_import.jobs.record import Claim, Job, JobKind, JobStatus
 from node_import.jobs.run_sessions import end_sessions
 from node_import.jobs.superseding import superseding_job
@@ -185,16 +186,22 @@ def _take_file(
     """Claim a file import unless its group is busy or has another one to go; why not, if so.
 
     Dispatch keeps the order of a group's files by itself; runs of a backfill, and of people, come
-    in any order.
+    in any order. What has to wait goes back into the queue, a FAILED job that somebody runs again
+    too: unless it would come after a later file, and overwrite it.
     """
     try:
         refusal = _take_in_order(conn, job, run_id, won, force=force)
     except UniqueViolation:
         refusal = _Wait("another file import of its group is running")
-    if isinstance(refusal, _Wait):
-        conn.execute(statements("jobs.sql")["hand_back"], {"job_id": job.id})
-        return f"has to wait: {refusal.reason}"
-    return refusal
+    if not isinstance(refusal, _Wait):
+        return refusal
+    if job.status is JobStatus.FAILED:
+        overtaken = None if force else _overtaken(conn, job)
+        if overtaken is not None:
+            return overtaken
+        reopen(conn, job.id, job.domain_id)
+    conn.execute(statements("jobs.sql")["hand_back"], {"job_id": job.id})
+    return f"has to wait: {refusal.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,14 @@ def _first_in_line(conn: Connection, job: Job) -> _Wait | None:
     query = statements("jobs.sql")["earlier_file"]
     row = conn.execute(query, {"job_id": job.id}).fetchone()
     return _Wait(f"job {row['id']}, an earlier file of its group, comes first") if row else None
+
+
+def _overtaken(conn: Connection, job: Job) -> str | None:
+    query = statements("jobs.sql")["later_file_at_work"]
+    row = conn.execute(query, {"job_id": job.id}).fetchone()
+    if row is None:
+        return _superseded(conn, job)
+    return f"is older than job {row['id']}, a file import of its group that is running"
 
 
 def _superseded(conn: Connection, job: Job) -> str | None:

@@ -56,6 +56,15 @@ WHERE job.id = %(job_id)s
 ORDER BY earlier.sequence_no
 LIMIT 1;
 
+-- name: later_file_at_work
+-- A file import of the job's group that arrived after it and is being loaded.
+SELECT later.id
+FROM nodes_import_job AS later
+JOIN nodes_import_job AS job USING (domain_id, group_id)
+WHERE job.id = %(job_id)s
+  AND later.kind = 'file' AND later.status = 'RUNNING'
+  AND later.sequence_no > job.sequence_no;
+
 -- name: lock_partition
 -- In id order, so that two who lock several jobs never wait for each other.
 SELECT :job_columns FROM nodes_import_job WHERE partition_key = %(partition_key)s

@@ -214,6 +214,39 @@ def test_the_files_of_a_group_go_in_order(
     assert ids(claim_partition(importer, "b", "b", run_is_live=nobody_lives)) == {second}
 
 
+def test_a_failed_file_that_is_run_again_waits_its_turn(
+    importer: Database, acme: Tenant, database: TestDatabase
+) -> None:
+    """Both of a group at once, as in a backfill by Dagster: the later one is not forgotten."""
+    first, second = acme.file(), acme.file()
+    for key, job in (("a", first), ("b", second)):
+        in_partition(database, job, key=key)
+        fail(database, job)
+    assert ids(claim_partition(importer, "a", "a", run_is_live=everybody_lives)) == {first}
+    refused = claim_partition(importer, "b", "b", run_is_live=everybody_lives).refused
+    assert [reason for _, reason in refused] == [
+        f"job {second} has to wait: another file import of its group is running"
+    ]
+    row = job_row(database, second)
+    assert (row["status"], row["failure_code"], row["dispatched_at"]) == ("PENDING", None, None)
+
+
+def test_a_failed_file_does_not_wait_for_a_later_one(
+    importer: Database, acme: Tenant, database: TestDatabase
+) -> None:
+    """It would overwrite that one's nodes when its turn came."""
+    first, second = acme.file(), acme.file()
+    for key, job in (("a", first), ("b", second)):
+        in_partition(database, job, key=key)
+        fail(database, job)
+    assert ids(claim_partition(importer, "b", "b", run_is_live=everybody_lives)) == {second}
+    refused = claim_partition(importer, "a", "a", run_is_live=everybody_lives).refused
+    assert [reason for _, reason in refused] == [
+        f"job {first} is older than job {second}, a file import of its group that is running"
+    ]
+    assert job_row(database, first)["status"] == "FAILED"
+
+
 def test_of_many_runs_one_wins(importer: Database, acme: Tenant, database: TestDatabase) -> None:
     """Runs that claim a partition at once: each job is claimed exactly once."""
     jobs = [acme.references() for _ in range(20)]
