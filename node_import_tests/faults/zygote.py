@@ -40,7 +40,7 @@ from node_import.cli import app as _app  # noqa: F401
 from node_import.jobs import death, dispatch
 from node_import.loading import comparison
 from node_import.objects.client import s3_client
-from node_import.orchestration.resources import _store
+from node_import.orchestration.resources import store_of
 from node_import.settings import Settings, settings_of_this_process
 from node_import.staging import plan
 from node_import_tests.faults.injector import Injector, Trigger
@@ -157,7 +157,7 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.update(order["environment"])
     os.chdir(order["folder"])
     settings_of_this_process.cache_clear()
-    _store.cache_clear()
+    store_of.cache_clear()
 
 
 def _leave(code: int) -> None:
