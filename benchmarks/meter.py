@@ -125,6 +125,11 @@ class Meter:
             ended = sum(cpu_of(one)[1] for one in old)
             cpu["worker"] = ended + sum(sum(cpu_of(child)) for child in new)
             rss = sum(rss_of(child) for child in new)
+        if self.curves.looks:
+            # A process that ends while its tree is read is in neither of two sums: what it took
+            # was missing from a look, and counted with the step after.
+            before = self.curves.looks[-1].cpu
+            cpu = {name: max(seconds, before[name]) for name, seconds in cpu.items()}
         row = self._conn.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
         self.curves.looks.append(Look(time.time(), cpu, rss, int(row[0]) if row else 0))
 
