@@ -180,9 +180,10 @@ class _Kept(NamedTuple):
         """Not if the server has hung up, or if it may have been forgotten on the way there."""
         if time.monotonic() - self.since > MOST_IDLE_SECONDS:
             return False
-        # A server says nothing unasked but goodbye.
-        readable, _, _ = select.select([self.conn.fileno()], [], [], 0)
-        return not readable
+        # A server says nothing unasked but goodbye. (`select` itself takes no number above 1,023.)
+        socket = select.poll()
+        socket.register(self.conn.fileno(), select.POLLIN)
+        return not socket.poll(0)
 
 
 def _close(kept: list[_Kept]) -> None:

@@ -195,12 +195,12 @@ def _take_file(
         refusal = _Wait("another file import of its group is running")
     if not isinstance(refusal, _Wait):
         return refusal
-    if job.status is JobStatus.FAILED:
-        overtaken = None if force else _overtaken(conn, job)
-        if overtaken is not None:
-            return overtaken
+    if job.status is not JobStatus.FAILED:
+        conn.execute(statements("jobs.sql")["hand_back"], {"job_id": job.id})
+    elif overtaken := None if force else _overtaken(conn, job):
+        return overtaken
+    else:
         reopen(conn, job.id, job.domain_id)
-    conn.execute(statements("jobs.sql")["hand_back"], {"job_id": job.id})
     return f"has to wait: {refusal.reason}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 
 import psycopg
@@ -107,10 +106,13 @@ def test_a_forked_process_has_its_own(importers: Database) -> None:
     with importers.session() as conn:
         first = backend(conn)
     child = os.fork()
-    if child == 0:  # nothing of pytest's may run here
-        with importers.session() as conn:
-            os._exit(0 if backend(conn) != first else 1)
-        sys.exit(2)
+    if child == 0:  # nothing of pytest's may run here, whatever happens
+        status = 1
+        try:
+            with importers.session() as conn:
+                status = 0 if backend(conn) != first else 2
+        finally:
+            os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     with importers.session() as conn:
         assert backend(conn) == first

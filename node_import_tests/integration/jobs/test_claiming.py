@@ -36,6 +36,15 @@ def fail(database: TestDatabase, job: UUID, run_id: str = "earlier") -> None:
     put(database, job, status="FAILED", attempt=1, dagster_run_id=run_id, failure_code="TIMEOUT")
 
 
+def two_failed_files(acme: Tenant, database: TestDatabase) -> tuple[UUID, UUID]:
+    """Of one group, in the order in which they came, in the partitions `a` and `b`."""
+    first, second = acme.file(), acme.file()
+    for key, job in (("a", first), ("b", second)):
+        in_partition(database, job, key=key)
+        fail(database, job)
+    return first, second
+
+
 def ids(claim: PartitionClaim) -> set[UUID]:
     """The jobs that were claimed."""
     return {job.id for job, _ in claim.claimed}
@@ -218,10 +227,7 @@ def test_a_failed_file_that_is_run_again_waits_its_turn(
     importer: Database, acme: Tenant, database: TestDatabase
 ) -> None:
     """Both of a group at once, as in a backfill by Dagster: the later one is not forgotten."""
-    first, second = acme.file(), acme.file()
-    for key, job in (("a", first), ("b", second)):
-        in_partition(database, job, key=key)
-        fail(database, job)
+    first, second = two_failed_files(acme, database)
     assert ids(claim_partition(importer, "a", "a", run_is_live=everybody_lives)) == {first}
     refused = claim_partition(importer, "b", "b", run_is_live=everybody_lives).refused
     assert [reason for _, reason in refused] == [
@@ -235,10 +241,7 @@ def test_a_failed_file_does_not_wait_for_a_later_one(
     importer: Database, acme: Tenant, database: TestDatabase
 ) -> None:
     """It would overwrite that one's nodes when its turn came."""
-    first, second = acme.file(), acme.file()
-    for key, job in (("a", first), ("b", second)):
-        in_partition(database, job, key=key)
-        fail(database, job)
+    first, second = two_failed_files(acme, database)
     assert ids(claim_partition(importer, "b", "b", run_is_live=everybody_lives)) == {second}
     refused = claim_partition(importer, "a", "a", run_is_live=everybody_lives).refused
     assert [reason for _, reason in refused] == [
