@@ -65,6 +65,7 @@ class KafkaBroker:
     def __init__(self, folder: Path, ports: Sequence[int], certificate: Certificate) -> None:
         """`ports`: plain, TLS, TLS with SASL, controller."""
         self.password = secrets.token_hex(16)
+        self._cluster_id = _cluster_id()
         self._folder = folder
         self._ports = dict(zip(_LISTENER_KINDS, ports, strict=True))
         folder.mkdir()
@@ -101,7 +102,7 @@ class KafkaBroker:
         self.child.start(guard)
 
     def wait_until_ready(self) -> None:
-        """Until clients get an answer.
+        """Until clients get an answer, and from this broker.
 
         Raises:
             StartFailed: with the end of the broker's log.
@@ -111,11 +112,13 @@ class KafkaBroker:
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         while True:
             try:
-                admin.list_topics(timeout=1)
+                answering = admin.list_topics(timeout=1).cluster_id
             except KafkaException as error:
                 if not self.child.is_running() or time.monotonic() > deadline:
                     raise StartFailed("Kafka", self.child.log_tail()) from error
             else:
+                if answering != self._cluster_id:
+                    raise StartFailed("Kafka", "its port is in use: another broker answers there")
                 return
 
     def _address(self, listener: str) -> str:
@@ -125,7 +128,7 @@ class KafkaBroker:
         """Make the log folder, and the SCRAM user in it."""
         user = f"SCRAM-SHA-512=[name={self.USER},password={self.password}]"
         tool = [*_java_command(self._folder), "kafka.tools.StorageTool", "format"]
-        arguments = ["-t", _cluster_id(), "-c", str(self._properties), "--add-scram", user]
+        arguments = ["-t", self._cluster_id, "-c", str(self._properties), "--add-scram", user]
         done = subprocess.run(
             [*tool, *arguments], capture_output=True, text=True, check=False, env=_environment()
         )

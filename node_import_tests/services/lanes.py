@@ -16,6 +16,8 @@ from pathlib import Path
 LANES = 3
 # For a suite's own goodbye: pytest's, then its services'.
 GRACE_SECONDS = 120.0
+# Of a failed suite: pytest's summary, and most of what the last failure was.
+END_LINES = 60
 
 
 def run_side_by_side(
@@ -23,11 +25,14 @@ def run_side_by_side(
 ) -> list[int]:
     """The exit codes of named commands, `lanes` of them at a time, begun in this order.
 
-    What one prints is shown when it has ended. Interrupted, it ends those that run and waits.
+    What one prints is shown when it has ended, and the end of what a failed one printed once more
+    at the very end, where a reader of a long log looks. Interrupted, it ends those that run and
+    waits.
     """
     waiting = [*commands][::-1]
     running: list[_Lane] = []
     codes: list[int] = []
+    failed: list[_Lane] = []
     with tempfile.TemporaryDirectory(prefix="node-import-lanes-") as folder:
         try:
             while waiting or running:
@@ -38,12 +43,16 @@ def run_side_by_side(
                 for lane in [lane for lane in running if lane.has_ended()]:
                     running.remove(lane)
                     codes.append(lane.show())
+                    if codes[-1]:
+                        failed.append(lane)
         finally:
             for lane in running:
                 lane.process.terminate()
             for lane in running:
                 lane.process.wait(GRACE_SECONDS)
                 lane.show()
+        for lane in failed:
+            lane.show_end()
     return codes
 
 
@@ -66,9 +75,17 @@ class _Lane:
     def show(self) -> int:
         """Print what it has said; its exit code."""
         code = self.process.wait()
-        _say(self._log.read_text(encoding="utf-8", errors="replace"))
+        _say(self._printed())
         _say(f"{self._name}: ended with {code} after {time.monotonic() - self._began:.0f} s\n")
         return code
+
+    def show_end(self) -> None:
+        """Print the last lines of what it has said once more."""
+        _say(f"{self._name} failed. The end of what it said:\n")
+        _say("\n".join(self._printed().splitlines()[-END_LINES:]))
+
+    def _printed(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
 
 def _say(text: str) -> None:
