@@ -39,6 +39,7 @@ OF_THIS_MACHINE = {
     "maintenance_work_mem",
     "work_mem",
     "max_wal_size",
+    "wal_buffers",
     "wal_compression",
 }
 
