@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -37,8 +38,8 @@ from node_import.staging.segments import read_keys
 WORTH_READING = 4
 # Fewer rows are looked for at once.
 LEAST_ROWS = 20_000
-# The keys of a batch are held together, and once more while they are sorted: two million rows. Of
-# a text polars counts the length alone, though each has 16 bytes more.
+# The keys of a batch are held together, two million rows, and each slice's once more while they
+# are sorted. Of a text polars counts the length alone, though each has 16 bytes more.
 MOST_BYTES = 160 * MIB
 ROW_BYTES = 48
 # The nodes between so many neighbours of one slice tell how many there are to a row.
@@ -101,19 +102,20 @@ class Comparison:
             StagedRowsLost: staged rows are gone.
         """
         rows = self._manifest.rows_by_slice()
-        if not slices or sum(rows[number] for number in slices) < LEAST_ROWS:
+        total = sum(rows[number] for number in slices)
+        if not slices or total < LEAST_ROWS:
             return []
-        sample = self._keys(slices[:1])
+        sample = self._keys(slices[:1])[slices[0]]
         size = sample.height * ROW_BYTES + int(sample.estimated_size())
         if size * len(slices) > MOST_BYTES:
             return []
         if not self._is_worth_it(sample, len(slices)):
             return []
         keys = self._keys(slices)
-        counted = keys.group_by("slice_no").len()
-        self._references = dict(counted.iter_rows())
-        row_bytes = max(1, int(keys.estimated_size()) // keys.height)
-        return list(keys.iter_slices(max(1, min(RANGE_ROWS, RANGE_BYTES // row_bytes))))
+        self._references = {number: part.height for number, part in keys.items()}
+        row_bytes = max(1, int(sample.estimated_size()) // sample.height)
+        wanted = -(-total // max(1, min(RANGE_ROWS, RANGE_BYTES // row_bytes)))
+        return _cut(keys.values(), _borders(sample["reference_id"], wanted))
 
     def compare(self, keys: pl.DataFrame) -> None:
         """Read what is stored between the first and the last of `keys`, and compare."""
@@ -161,10 +163,13 @@ class Comparison:
             self._forecast.learn(all_new=True)
         return 0 < stored <= most
 
-    def _keys(self, slices: Sequence[int]) -> pl.DataFrame:
-        """`reference_id`, `type`, `content_hash`, `slice_no`, sorted by reference."""
+    def _keys(self, slices: Sequence[int]) -> dict[int, pl.DataFrame]:
+        """`reference_id`, `type`, `content_hash`, `slice_no`, each slice sorted by reference."""
         keys = read_keys(self._area, self._manifest.segments, slices)
-        return last_of_each_reference(keys)
+        return {
+            number: last_of_each_reference(part).with_columns(slice_no=pl.lit(number, pl.Int32))
+            for number, part in keys.items()
+        }
 
     def _read_between(self, keys: pl.DataFrame) -> pl.DataFrame | None:
         """What is stored; None if it is not known, or not worth reading."""
@@ -190,8 +195,8 @@ class Comparison:
         parameters = {
             "group_id": self._target.group_id,
             "domain_id": self._target.claim.domain_id,
-            "first": keys["reference_id"][0],
-            "last": keys["reference_id"][-1],
+            "first": keys["reference_id"].min(),
+            "last": keys["reference_id"].max(),
             "most": most,
         }
         try:
@@ -218,3 +223,26 @@ class Comparison:
         first, self._has_failed = not self._has_failed, True
         if first and not self._is_halted():  # halted: it was cancelled on purpose
             log.warning("what is stored could not be compared, nodes are looked for: %s", error)
+
+
+def _borders(sorted_references: pl.Series, ranges: int) -> pl.Series:
+    """References that cut those of all slices into about equal ranges.
+
+    Slices are cut by hash, so in one of them references lie as in all.
+    """
+    height = sorted_references.len()
+    places = sorted({height * number // ranges for number in range(1, ranges)})
+    return sorted_references.gather(places)
+
+
+def _cut(slices: Iterable[pl.DataFrame], borders: pl.Series) -> list[pl.DataFrame]:
+    """Rows of sorted slices in ranges; within one a slice comes after the other.
+
+    Sorting all rows would take longer than everything else in a comparison.
+    """
+    ranges: list[list[pl.DataFrame]] = [[] for _ in range(borders.len() + 1)]
+    for keys in slices:
+        places = [0, *keys["reference_id"].search_sorted(borders).to_list(), keys.height]
+        for parts, (start, end) in zip(ranges, pairwise(places), strict=True):
+            parts.append(keys.slice(start, end - start))
+    return [keys for parts in ranges if (keys := pl.concat(parts)).height]

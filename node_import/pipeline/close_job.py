@@ -144,7 +144,7 @@ class _Closing:
     def _lists(self, ledger: LedgerTotals) -> tuple[ReferenceLists, str | None]:
         """The lists as the message carries them, and where the whole ones are if it cannot."""
         area = self._workshop.staging_area(self._manifest.area or self._job.area_name)
-        references = References(area, self._manifest, ledger.slices)
+        references = References(area, self._manifest, ledger.slices, ledger.duplicate > 0)
         try:
             return self._fitted(references)
         except (StagedRowsLost, FileNotFoundError):

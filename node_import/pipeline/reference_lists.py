@@ -19,13 +19,15 @@ from node_import.staging.segments import read_references
 MOST_RUNS = 64
 
 # What JSON does not let stand in a string as it is (RFC 8259, section 7).
-_ESCAPED = r'["\\\x00-\x1f]'
+_ESCAPED = bytes(range(0x20)) + b'"\\'
+_BETWEEN = '", "'
 
 
 @dataclass(frozen=True, slots=True)
 class References:
     """The references of one job; `loaded` are the slices that the ledger has.
 
+    `has_duplicates` says whether, as the ledger counts, a loaded slice has a reference twice.
     Both lists are distinct: a reference is in one slice, and one that has a good row among the
     imported does not count as failed for the sake of a bad one.
     """
@@ -33,6 +35,7 @@ class References:
     area: StagingArea
     manifest: Manifest
     loaded: frozenset[int]
+    has_duplicates: bool = True
 
     def succeeded(self) -> Iterator[str]:
         """References with an imported row: by slices, within one in file order."""
@@ -51,7 +54,8 @@ class References:
         file.write(b"]}\n")
 
     def _succeeded_parts(self) -> Iterator[pl.Series]:
-        return (self._distinct(slices) for slices in self._runs(loaded=True))
+        staged = (self._staged(slices) for slices in self._runs(loaded=True))
+        return map(_distinct, staged) if self.has_duplicates else staged
 
     def _failed_parts(self) -> Iterator[pl.Series]:
         rejected = self._rejected()
@@ -60,7 +64,7 @@ class References:
                 rejected = rejected.filter(~rejected.is_in(good.implode()))
             yield rejected
         for slices in self._runs(loaded=False):
-            names = self._distinct(slices)
+            names = _distinct(self._staged(slices))
             yield names.filter(~names.is_in(rejected.implode()))
 
     def _runs(self, *, loaded: bool) -> Iterator[list[int]]:
@@ -70,10 +74,8 @@ class References:
         filled = (slice_no for slice_no in rows if (slice_no in self.loaded) is loaded)
         return (list(run) for _, run in groupby(filled, lambda slice_no: slice_no // width))
 
-    def _distinct(self, slices: Collection[int]) -> pl.Series:
-        return read_references(self.area, self.manifest.segments, slices).unique(
-            maintain_order=True
-        )
+    def _staged(self, slices: Collection[int]) -> pl.Series:
+        return read_references(self.area, self.manifest.segments, slices)
 
     def _rejected(self) -> pl.Series:
         name = self.manifest.rejected_references
@@ -92,9 +94,14 @@ def _write_entries(file: BinaryIO, parts: Iterable[pl.Series]) -> None:
             separator = b","
 
 
+def _distinct(references: pl.Series) -> pl.Series:
+    return references.unique(maintain_order=True)
+
+
 def _as_json(entries: pl.Series) -> bytes:
     """The inside of a JSON array. References that need no escapes, nearly all, are only joined."""
-    if entries.str.contains(_ESCAPED).any():
+    joined: bytes = entries.str.join(_BETWEEN).item().encode()
+    escaped = len(joined) - len(joined.translate(None, _ESCAPED))
+    if escaped > _BETWEEN.count('"') * (entries.len() - 1):
         return json.dumps(entries.to_list(), ensure_ascii=False)[1:-1].encode()
-    joined: str = entries.str.join('", "').item()
-    return f'"{joined}"'.encode()
+    return b'"%b"' % joined

@@ -143,18 +143,18 @@ def read_slice(area: StagingArea, segments: Iterable[Segment], slice_no: int) ->
 
 def read_keys(
     area: StagingArea, segments: Iterable[Segment], slices: Collection[int]
-) -> pl.DataFrame:
-    """`reference_id`, `type`, `content_hash` and `slice_no` Int32 of neighbouring slices.
+) -> dict[int, pl.DataFrame]:
+    """`reference_id`, `type` and `content_hash` of neighbouring slices, each in file order.
 
-    Those of one slice in file order; no columns if there are no rows.
+    Slices without rows are left out.
 
     Raises:
         StagedRowsLost: a segment is gone.
     """
-    chunks = _read(area, segments, slices, ["reference_id", "type", "content_hash"])
-    return _concat(
-        frame.with_columns(slice_no=pl.lit(slice_no, pl.Int32)) for slice_no, frame in chunks
-    )
+    frames: dict[int, list[pl.DataFrame]] = {}
+    for slice_no, frame in _read(area, segments, slices, ["reference_id", "type", "content_hash"]):
+        frames.setdefault(slice_no, []).append(frame)
+    return {slice_no: pl.concat(parts) for slice_no, parts in frames.items()}
 
 
 def read_references(
