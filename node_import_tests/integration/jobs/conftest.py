@@ -6,6 +6,7 @@ import pytest
 
 from node_import.database import Database
 from node_import.settings import Settings
+from node_import_tests.integration.jobs.queue import Queue
 from node_import_tests.support.databases import TestDatabase
 from node_import_tests.support.tenants import Tenant, make_tenant
 
@@ -32,3 +33,9 @@ def acme(importer: Database, database: TestDatabase) -> Tenant:
 def bolt(importer: Database, database: TestDatabase) -> Tenant:
     """Another tenant."""
     return make_tenant(importer, database, "bolt")
+
+
+@pytest.fixture
+def queue(importer: Database, settings: Settings) -> Queue:
+    """The queue of this test's database."""
+    return Queue(importer, settings)
