@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 
 from node_import.contracts.node_exchange import MAX_REFERENCE_CHARACTERS
 from node_import.contracts.node_type import NodeType
 from node_import.settings import Settings
 from node_import.sizes import GIB, KIB, MIB
+
+_NOT_OF_ROWS = {
+    "block_bytes",
+    "max_header_bytes",
+    "max_rejects",
+    "max_decompressed_bytes",
+    "max_decompression_ratio",
+    "ratio_applies_after_bytes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,16 @@ class ParseRules:
     max_decompressed_bytes: int = 100 * GIB
     max_decompression_ratio: int = 200
     ratio_applies_after_bytes: int = 64 * MIB
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the rules that decide which rows of a source are good, and what they say.
+
+        The others do not, or end the whole file. With other rules a source is loaded anew: what
+        the ledger has of it was read in another way.
+        """
+        deciding = {name: text for name, text in asdict(self).items() if name not in _NOT_OF_ROWS}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
 
     @classmethod
     def from_settings(

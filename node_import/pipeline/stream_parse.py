@@ -15,6 +15,7 @@ from node_import.errors import TransientError
 from node_import.jobs.record import Job
 from node_import.objects.pinned import PinnedObject
 from node_import.parsing.reject_file import RejectFile
+from node_import.parsing.rules import ParseRules
 from node_import.parsing.stage import stage_file, stage_references
 from node_import.pipeline.claims import held_jobs
 from node_import.pipeline.failures import failure_of
@@ -117,40 +118,45 @@ def stream_parse(workshop: Workshop, run: Run, resolution: Resolution) -> Parsed
     return Parsed(jobs, manifests, (*resolution.left_alone, *held.left_alone))
 
 
-def plan_of(job: ResolvedJob, references: int = 0, *, side_by_side: bool = False) -> Plan:
+def plan_of(
+    job: ResolvedJob, rules: ParseRules, references: int = 0, *, side_by_side: bool = False
+) -> Plan:
     """How the job's rows are cut: slices the same for the same source, whenever it is asked."""
+    read_by = rules.fingerprint
     if job.source is None:
-        return plan_for(references * 32, side_by_side=side_by_side)
+        return plan_for(references * 32, rules=read_by, side_by_side=side_by_side)
     name = job.source.url.lower()
     ratio = ASSUMED_RATIO if name.endswith(_COMPRESSED_NAMES) else 1
-    return plan_for(job.source.size * ratio, side_by_side=side_by_side)
+    return plan_for(job.source.size * ratio, rules=read_by, side_by_side=side_by_side)
 
 
 def _manifest(workshop: Workshop, run: Run, job: ResolvedJob, row: Job) -> Manifest:
+    rules = workshop.parse_rules(job.node_type)
     if job.failure is not None:
-        return _failed(job, job.failure)
+        return _failed(job, rules, job.failure)
     started = time.perf_counter()
     what = job.source.url if job.source else f"the references of job {job.job_id}"
     try:
         workshop.staging_area(job.area_name).remove()  # what an earlier try of this step left
         with reject_objects(workshop, job) as rejects:
             if job.source is None:
-                manifest = _stage_references(workshop, job, row, rejects)
+                manifest = _stage_references(workshop, job, rules, row, rejects)
             else:
-                manifest = _stage_file(workshop, run, job, job.source, rejects)
+                manifest = _stage_file(workshop, run, job, job.source, rules, rejects)
     except BaseException as error:  # noqa: BLE001 - becomes the job's status, or goes on
-        manifest = _failed(job, failure_of(run, error, f"reading {what}"))
+        manifest = _failed(job, rules, failure_of(run, error, f"reading {what}"))
     return replace(manifest, area=job.area_name, parse_seconds=time.perf_counter() - started)
 
 
 def _stage_references(
-    workshop: Workshop, job: ResolvedJob, row: Job, rejects: RejectFile
+    workshop: Workshop, job: ResolvedJob, rules: ParseRules, row: Job, rejects: RejectFile
 ) -> Manifest:
     references = row.request["referenceIds"]
+    side_by_side = workshop.settings.works_side_by_side
     return stage_references(
         references,
-        rules=workshop.parse_rules(job.node_type),
-        plan=plan_of(job, len(references), side_by_side=workshop.settings.works_side_by_side),
+        rules=rules,
+        plan=plan_of(job, rules, len(references), side_by_side=side_by_side),
         area=workshop.staging_area(job.area_name),
         job_id=job.job_id,
         domain_id=str(job.claim.domain_id),
@@ -160,7 +166,12 @@ def _stage_references(
 
 
 def _stage_file(
-    workshop: Workshop, run: Run, job: ResolvedJob, source: PinnedObject, rejects: RejectFile
+    workshop: Workshop,
+    run: Run,
+    job: ResolvedJob,
+    source: PinnedObject,
+    rules: ParseRules,
+    rejects: RejectFile,
 ) -> Manifest:
     progress = Progress(run.log)
 
@@ -178,8 +189,8 @@ def _stage_file(
     with workshop.store.open(source, on_retry=say_retry) as stream:
         manifest = stage_file(
             stream,
-            rules=workshop.parse_rules(job.node_type),
-            plan=plan_of(job, side_by_side=workshop.settings.works_side_by_side),
+            rules=rules,
+            plan=plan_of(job, rules, side_by_side=workshop.settings.works_side_by_side),
             area=workshop.staging_area(job.area_name),
             job_id=job.job_id,
             domain_id=str(job.claim.domain_id),
@@ -192,12 +203,12 @@ def _stage_file(
     return replace(manifest, read_retries=retries)
 
 
-def _failed(job: ResolvedJob, failure: Failure) -> Manifest:
+def _failed(job: ResolvedJob, rules: ParseRules, failure: Failure) -> Manifest:
     return Manifest(
         job_id=job.job_id,
         domain_id=str(job.claim.domain_id),
         object_version=job.object_version,
-        plan=plan_of(job),
+        plan=plan_of(job, rules),
         source_url=job.source.url if job.source else None,
         failure=failure,
     )

@@ -33,15 +33,19 @@ ASSUMED_RATIO = 6
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that decides which rows a slice holds; `slices` is a multiple of `batches`."""
+    """Everything that decides which rows a slice holds; `slices` is a multiple of `batches`.
+
+    `rules` names what decides which rows of the source are good.
+    """
 
     slices: int
     batches: int
+    rules: str = ""
 
     @property
     def fingerprint(self) -> str:
         """Names the cut in the ledger: rows of another cut never count as loaded."""
-        return f"{HASH_NAME}/{self.slices}"
+        return f"{HASH_NAME}/{self.slices}/{self.rules}".rstrip("/")
 
     def slices_of(self, batch: int) -> range:
         """The slice numbers of batch number `batch` (both from 0)."""
@@ -49,7 +53,7 @@ class Plan:
         return range(batch * width, (batch + 1) * width)
 
 
-def plan_for(estimated_csv_bytes: int, *, side_by_side: bool = False) -> Plan:
+def plan_for(estimated_csv_bytes: int, *, rules: str = "", side_by_side: bool = False) -> Plan:
     """A plan for a source of about so many bytes of CSV; the slices are those of its size alone.
 
     `side_by_side` says that several workers may load batches at once.
@@ -61,7 +65,7 @@ def plan_for(estimated_csv_bytes: int, *, side_by_side: bool = False) -> Plan:
     slices = max(shares, _power_of_two(estimated_csv_bytes / SLICE_TARGET_BYTES))
     slices = min(MAX_SLICES, slices)
     batches = min(MAX_BATCHES, slices, _power_of_two(estimated_csv_bytes / target))
-    return Plan(slices=slices, batches=batches)
+    return Plan(slices=slices, batches=batches, rules=rules)
 
 
 def _power_of_two(wanted: float) -> int:

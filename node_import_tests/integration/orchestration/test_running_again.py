@@ -125,6 +125,45 @@ def test_a_later_step_without_its_rows(deployment: Deployment) -> None:
         assert "the source has to be read again" in row["failure_reason"]
 
 
+def test_rows_that_were_too_long_are_good_under_a_higher_limit(deployment: Deployment) -> None:
+    """A job that runs again after the limit was raised reads and loads its file anew."""
+    deployment.configure(max_value_bytes=5)
+    job_id = deployment.ask_for_file(deployment.upload("id,name\nu-1,Ann\nu-2,Bartholomew\n"))
+    first = deployment.run_one()
+    row = deployment.row(job_id)
+    assert (row["failure_code"], row["inserted_nodes"]) == ("ROWS_REJECTED", 1)
+
+    deployment.configure(max_value_bytes=65_536)
+    again = deployment.run(partition_of(first))
+
+    assert again.success
+    row = deployment.row(job_id)
+    assert (row["status"], row["total_nodes"]) == ("COMPLETED", 2)
+    assert (row["inserted_nodes"], row["unchanged_nodes"]) == (1, 1)
+    assert deployment.nodes() == {"u-1": {"name": "Ann"}, "u-2": {"name": "Bartholomew"}}
+
+
+def test_lists_of_what_an_earlier_attempt_loaded_are_not_called_whole(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where this attempt could not read the source, nobody knows which references they were."""
+    job_id = deployment.ask_for_file(deployment.upload(GOOD))
+    first = deployment.run_one()
+    fail(deployment, job_id, "RUN_DIED")
+
+    def away(*_: object, **__: object) -> None:
+        raise TransientError(ErrorCode.OBJECT_STORE_UNAVAILABLE, "away")
+
+    monkeypatch.setattr("node_import.pipeline.stream_parse.stage_file", away)
+    deployment.configure(max_attempts=1)
+    deployment.run(partition_of(first))
+
+    answer = deployment.answers(job_id)[1].value
+    assert (answer["status"], answer["failureCode"]) == ("FAILED", "OBJECT_STORE_UNAVAILABLE")
+    assert answer["processed"] == 2
+    assert answer["successListTruncated"] is True
+
+
 def job_of_environment() -> dg.JobDefinition:
     """The job as the definitions make it, for a process that has only the environment."""
     from node_import.definitions import defs

@@ -10,11 +10,14 @@ from node_import.contracts.node_type import NodeType
 from node_import.jobs.record import Claim, JobKind
 from node_import.objects.location import S3Location
 from node_import.objects.pinned import PinnedObject
+from node_import.parsing.rules import ParseRules
 from node_import.pipeline.resolve_file import ResolvedJob, object_version_of_list
 from node_import.pipeline.stream_parse import Parsed, plan_of
 from node_import.sizes import GIB, MIB
 from node_import.staging.manifest import Chunk, Failure, Manifest, Segment
 from node_import.staging.plan import Plan
+
+RULES = ParseRules()
 
 
 def a_job(key: str | None = None, size: int = 0) -> ResolvedJob:
@@ -64,10 +67,10 @@ def test_nothing_of_a_file_that_failed_is_loaded() -> None:
 def test_the_plan_comes_from_the_size() -> None:
     """The same source is always cut the same way; a compressed one into more for its bytes."""
     plain, packed = a_job("k.csv", 100 * MIB), a_job("k.csv.GZ", 100 * MIB)
-    assert plan_of(plain) == plan_of(plain)
-    assert plan_of(packed).slices > plan_of(plain).slices
-    assert plan_of(a_job("k.csv", 5 * GIB)).batches <= 32
-    assert plan_of(a_job(), references=10) == Plan(slices=1, batches=1)
+    assert plan_of(plain, RULES) == plan_of(plain, RULES)
+    assert plan_of(packed, RULES).slices > plan_of(plain, RULES).slices
+    assert plan_of(a_job("k.csv", 5 * GIB), RULES).batches <= 32
+    assert plan_of(a_job(), RULES, references=10).slices == 1
 
 
 def test_a_list_is_named_by_its_content() -> None:
@@ -79,9 +82,17 @@ def test_a_list_is_named_by_its_content() -> None:
     assert object_version_of_list(["\ud800"])
 
 
+def test_a_source_that_is_read_by_other_rules_is_loaded_anew() -> None:
+    """Rows that were too long then may be good now; how much is read at once decides nothing."""
+    job = a_job("k.csv", GIB)
+    longer, in_pieces = replace(RULES, max_value_bytes=MIB), replace(RULES, block_bytes=MIB)
+    assert plan_of(job, longer).fingerprint != plan_of(job, RULES).fingerprint
+    assert plan_of(job, in_pieces).fingerprint == plan_of(job, RULES).fingerprint
+
+
 def test_who_works_side_by_side_gets_more_batches_of_the_same_slices() -> None:
     """So that the ledger of one way of working counts for the other."""
     job = a_job("k.csv", GIB)
-    in_turn, side_by_side = plan_of(job), plan_of(job, side_by_side=True)
+    in_turn, side_by_side = plan_of(job, RULES), plan_of(job, RULES, side_by_side=True)
     assert side_by_side.batches > in_turn.batches
     assert side_by_side.fingerprint == in_turn.fingerprint
