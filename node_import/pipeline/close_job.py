@@ -73,8 +73,7 @@ def close_job(
             job = jobs.get(manifest.job_id)
             if job is not None:
                 slices_failed = failures.get(job.job_id, ())
-                with workshop.database.limited(conn):
-                    _Closing(workshop, run, conn, job, manifest).close(slices_failed)
+                _Closing(workshop, run, conn, job, manifest).close(slices_failed)
         with workshop.database.limited(conn), operator_transaction(conn):
             rows = jobs_closed_by(conn, run.partition_key, run.id)
     left_alone = _left_alone(parsed, held, rows)
@@ -117,9 +116,12 @@ class _Closing:
         self._manifest = manifest
 
     def close(self, slices_failed: Sequence[SliceFailure]) -> None:
-        """Write the job's end and remove what is staged; nothing if it was taken from this run."""
-        job, manifest = self._job, self._manifest
-        with operator_transaction(self._conn):
+        """Write the job's end and remove what is staged; nothing if it was taken from this run.
+
+        The connection rests while the lists are written, which takes minutes for a large file.
+        """
+        job, manifest, database = self._job, self._manifest, self._workshop.database
+        with database.limited(self._conn), operator_transaction(self._conn):
             ledger = ledger_totals(
                 self._conn, job.claim.job_id, manifest.object_version, manifest.plan.fingerprint
             )
@@ -127,7 +129,8 @@ class _Closing:
         lists, result_url = self._lists(ledger)
         outcome = _outcome(manifest, failure, lists, result_url)
         try:
-            close(self._conn, job.claim, outcome)
+            with database.limited(self._conn):
+                close(self._conn, job.claim, outcome)
         except ClaimLost as error:
             self._run.log.warning("Not closed: %s.", error)
             return
@@ -143,6 +146,10 @@ class _Closing:
 
     def _lists(self, ledger: LedgerTotals) -> tuple[ReferenceLists, str | None]:
         """The lists as the message carries them, and where the whole ones are if it cannot."""
+        if ledger.slices - self._manifest.rows_by_slice().keys():
+            # An earlier attempt loaded them, and this one could not read the source: which
+            # references they hold is not known here.
+            return _WITHOUT_LISTS, None
         area = self._workshop.staging_area(self._manifest.area or self._job.area_name)
         references = References(area, self._manifest, ledger.slices, ledger.duplicate > 0)
         try:
