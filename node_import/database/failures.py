@@ -14,9 +14,14 @@ from node_import.errors import NodeImportError, TransientError
 # A lock or statement that took too long: the same statement may pass later.
 _TIMEOUTS = (errors.QueryCanceled, errors.LockNotAvailable, errors.IdleInTransactionSessionTimeout)
 
-# Gone, going down, short of something, or lost against another transaction (a deadlock is an
-# OperationalError to psycopg).
-_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
+# Gone, going down, short of something, lost against another transaction (a deadlock is an
+# OperationalError to psycopg), or a standby now: after a failover the name leads to the new
+# primary.
+_UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+)
 
 
 def as_node_import_error(error: psycopg.Error) -> NodeImportError | None:

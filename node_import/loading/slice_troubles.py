@@ -53,12 +53,14 @@ LOST = Trouble("the connection was lost", tries=6, first_pause=0.5, is_outage=Tr
 _RIVALS = (NodesMoved, errors.DeadlockDetected, errors.SerializationFailure)
 _LATE = (NoAnswer, errors.QueryCanceled, errors.LockNotAvailable)
 # psycopg calls everything OperationalError that is not the statement's fault: a server that goes
-# down, starts, or is short of something. A session that idled too long is a connection lost too.
+# down, starts, or is short of something. A session that idled too long is a connection lost too,
+# and so is one to a server that has become a standby.
 _LOST = (
     NoConnection,
     psycopg.OperationalError,
     psycopg.InterfaceError,
     errors.IdleInTransactionSessionTimeout,
+    errors.ReadOnlySqlTransaction,
 )
 PASSING = (NodesMoved, NoAnswer, NoConnection, psycopg.Error)
 
