@@ -1,5 +1,5 @@
 """node_import: bulk imports of nodes from Kafka messages into PostgreSQL, on Dagster."""
 
-from node_import.polars_memory import keep_freed_memory
+from node_import.polars_memory import configure_allocator
 
-keep_freed_memory()
+configure_allocator()

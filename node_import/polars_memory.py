@@ -22,7 +22,7 @@ VARIABLE = "_RJEM_MALLOC_CONF"
 KEPT_MILLISECONDS = 2_000
 
 
-def keep_freed_memory(environment: MutableMapping[str, str] | None = None) -> None:
+def configure_allocator(environment: MutableMapping[str, str] | None = None) -> None:
     """Add these options to jemalloc's variable; options that stand there already overrule them."""
     environment = os.environ if environment is None else environment
     arenas = os.cpu_count() or 1

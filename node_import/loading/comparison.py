@@ -106,14 +106,13 @@ class Comparison:
         if not slices or total < LEAST_ROWS:
             return []
         sample = self._keys(slices[:1])[slices[0]]
-        size = sample.height * ROW_BYTES + int(sample.estimated_size())
-        if size * len(slices) > MOST_BYTES:
+        row_bytes = max(1, int(sample.estimated_size()) // sample.height)
+        if total * (ROW_BYTES + row_bytes) > MOST_BYTES:
             return []
         if not self._is_worth_it(sample, len(slices)):
             return []
         keys = self._keys(slices)
         self._references = {number: part.height for number, part in keys.items()}
-        row_bytes = max(1, int(sample.estimated_size()) // sample.height)
         wanted = -(-total // max(1, min(RANGE_ROWS, RANGE_BYTES // row_bytes)))
         return _cut(keys.values(), _borders(sample["reference_id"], wanted))
 
@@ -166,10 +165,11 @@ class Comparison:
     def _keys(self, slices: Sequence[int]) -> dict[int, pl.DataFrame]:
         """`reference_id`, `type`, `content_hash`, `slice_no`, each slice sorted by reference."""
         keys = read_keys(self._area, self._manifest.segments, slices)
-        return {
-            number: last_of_each_reference(part).with_columns(slice_no=pl.lit(number, pl.Int32))
-            for number, part in keys.items()
-        }
+        for number, part in keys.items():  # in their places, so that none is there twice
+            keys[number] = last_of_each_reference(part).with_columns(
+                slice_no=pl.lit(number, pl.Int32)
+            )
+        return keys
 
     def _read_between(self, keys: pl.DataFrame) -> pl.DataFrame | None:
         """What is stored; None if it is not known, or not worth reading."""

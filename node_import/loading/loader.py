@@ -120,7 +120,9 @@ class Loader:
         comparisons = [
             partial(attempts.comparison.compare, keys) for found in ranges for keys in found
         ]
+        del ranges
         self._run(comparisons, attempts, on_retry, patience)
+        del comparisons  # with all keys of the batch
         loads = [partial(attempts.load, number) for number in wanted]
         results = self._run(loads, attempts, on_retry, patience, on_slice)
         ended = {result.slice_no for result in results}
@@ -140,8 +142,9 @@ class Loader:
     ) -> list[T]:
         """The results as they come; whatever ends this ends all threads first."""
         results: list[T] = []
-        pending = {self._threads.submit(task) for task in tasks}
+        pending: set[Future[T | None]] = set()
         try:
+            pending.update(map(self._threads.submit, tasks))
             while pending and not attempts.halted():
                 done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
                 while not attempts.retries.empty():

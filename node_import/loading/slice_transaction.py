@@ -6,8 +6,9 @@
     write different and additional metadata; insert new nodes, then their metadata
     update changed nodes; fill the ledger; look at the claim, last of all
 
-An unchanged node is read and not touched; its values are not even sent. Where all nodes of earlier
-slices were new, those of this one are inserted without a look, and looked for if one was there.
+An unchanged node is read and not touched; its values are not even sent. Where all nodes of a slice
+should be new - those of earlier slices were, or a comparison has found none - they are inserted
+without a look, and looked for if one was there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The staging area of one job: where `stream_parse` leaves rows and `load_batch` finds them.
 
-Whatever is in it can be made again from the source, so it may be deleted at any time; a loader
-that misses a file says so and the job is parsed again.
+Whatever is in it can be made again from the source, so nothing is lost if it is deleted: a loader
+that misses a file says so, the job is FAILED, and whoever runs it again parses the source again.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from node_import.polars_memory import VARIABLE, keep_freed_memory
+from node_import.polars_memory import VARIABLE, configure_allocator
 
 
 def test_polars_is_told_before_it_is_imported() -> None:
@@ -34,7 +34,7 @@ def test_an_operators_own_options_come_last(given: str) -> None:
     """Of two options with one name jemalloc takes the last, so an operator's overrule ours."""
     environment = {VARIABLE: given}
 
-    keep_freed_memory(environment)
+    configure_allocator(environment)
 
     assert environment[VARIABLE].endswith("," + given)
     assert "narenas:" in environment[VARIABLE]
@@ -43,9 +43,9 @@ def test_an_operators_own_options_come_last(given: str) -> None:
 def test_a_child_does_not_add_them_again() -> None:
     """A process that is started by one that has done this leaves the variable as it is."""
     environment: dict[str, str] = {}
-    keep_freed_memory(environment)
+    configure_allocator(environment)
     told = environment[VARIABLE]
 
-    keep_freed_memory(environment)
+    configure_allocator(environment)
 
     assert environment[VARIABLE] == told
