@@ -33,7 +33,7 @@ from node_import.staging.plan import Plan
 
 # As polars holds it: beside its text each cell of a text column has a view of 16 bytes, which
 # `estimated_size` does not count. A file of 1,000 columns, most of them empty, is nearly all views.
-FLUSH_BYTES = 80 * MIB
+FLUSH_BYTES = 64 * MIB
 VIEW_BYTES = 16
 FEW_ROWS = 256
 

@@ -140,6 +140,7 @@ def test_what_cannot_pass_is_tried_once(imports: Imports) -> None:
         (psycopg.errors.AdminShutdown, lambda: slice_troubles.LOST),
         (psycopg.errors.CannotConnectNow, lambda: slice_troubles.LOST),
         (psycopg.errors.DiskFull, lambda: slice_troubles.LOST),
+        (psycopg.errors.ReadOnlySqlTransaction, lambda: slice_troubles.LOST),
         (psycopg.errors.IdleInTransactionSessionTimeout, lambda: slice_troubles.LOST),
         (psycopg.errors.CheckViolation, lambda: None),
         (psycopg.errors.InsufficientPrivilege, lambda: None),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node_import.sizes import MIB
 from node_import.staging.area import LocalStagingArea
 from node_import.staging.manifest import Segment
 from node_import.staging.plan import Plan
@@ -125,6 +126,19 @@ def test_more_columns_than_rows_are_read_back(tmp_path: Path) -> None:
     writer.add(parsed)
     found = read_slice(area, writer.close(), 0).drop("content_hash")
     assert found.equals(parsed.drop("line"))
+
+
+def test_rows_of_many_empty_columns_are_not_gathered_for_long(tmp_path: Path) -> None:
+    """Each cell takes 16 bytes of memory, whatever is in it: a million cells are more than 8 MiB."""
+    values = {f"v{index}": pl.Series([None] * 100, dtype=pl.String) for index in range(999)}
+    names = [f"r-{number}" for number in range(100)]
+    rows = pl.DataFrame({"line": range(100), "reference_id": names, "type": "USER", **values})
+    keys = [f"key_{index}" for index in range(999)]
+    area = LocalStagingArea(tmp_path)
+    writer = SegmentWriter(area, Plan(slices=1, batches=1), keys, flush_bytes=8 * MIB)
+    for _ in range(10):
+        writer.add(rows)
+    assert len(writer.close()) > 1
 
 
 def test_staged_rows_are_smaller_than_their_csv(tmp_path: Path) -> None:
