@@ -129,7 +129,7 @@ def test_more_columns_than_rows_are_read_back(tmp_path: Path) -> None:
 
 
 def test_rows_of_many_empty_columns_are_not_gathered_for_long(tmp_path: Path) -> None:
-    """Each cell takes 16 bytes of memory, whatever is in it: a million cells are more than 8 MiB."""
+    """Each cell takes 16 bytes of memory, whatever is in it: of a million, more than 8 MiB."""
     values = {f"v{index}": pl.Series([None] * 100, dtype=pl.String) for index in range(999)}
     names = [f"r-{number}" for number in range(100)]
     rows = pl.DataFrame({"line": range(100), "reference_id": names, "type": "USER", **values})
