@@ -192,8 +192,14 @@ def _environment() -> dict[str, str]:
 
 
 def _cluster_id() -> str:
-    """Kafka's form of a UUID: 22 characters of URL-safe Base64."""
-    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """Kafka's form of a UUID: 22 characters of URL-safe Base64, and as there no `-` at first.
+
+    On a command line that would begin an option: one start of the broker in 64 failed so.
+    """
+    while True:
+        made = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
 
 
 def _as_properties(settings: dict[str, str]) -> str:
