@@ -17,7 +17,7 @@ _TIMEOUTS = (errors.QueryCanceled, errors.LockNotAvailable, errors.IdleInTransac
 # Gone, going down, short of something, lost against another transaction (a deadlock is an
 # OperationalError to psycopg), or a standby now: after a failover the name leads to the new
 # primary.
-_UNAVAILABLE = (
+UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     errors.ReadOnlySqlTransaction,
@@ -29,7 +29,7 @@ def as_node_import_error(error: psycopg.Error) -> NodeImportError | None:
     summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, _TIMEOUTS):
         return TransientError(ErrorCode.TIMEOUT, f"PostgreSQL: {summary}")
-    if isinstance(error, _UNAVAILABLE):
+    if isinstance(error, UNAVAILABLE):
         return TransientError(ErrorCode.DATABASE_UNAVAILABLE, f"PostgreSQL: {summary}")
     return None
 

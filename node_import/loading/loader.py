@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
@@ -114,15 +114,7 @@ class Loader:
         )
         attempts = SliceAttempts(self._sessions, target, manifest, area, stop)
         wanted = [number for number in slices if number in attempts.rows_by_slice]
-        ranges = self._run(
-            [partial(attempts.comparison.ranges, wanted)], attempts, on_retry, patience
-        )
-        comparisons = [
-            partial(attempts.comparison.compare, keys) for found in ranges for keys in found
-        ]
-        del ranges
-        self._run(comparisons, attempts, on_retry, patience)
-        del comparisons  # with all keys of the batch
+        self._compare(wanted, attempts, on_retry, patience)
         loads = [partial(attempts.load, number) for number in wanted]
         results = self._run(loads, attempts, on_retry, patience, on_slice)
         ended = {result.slice_no for result in results}
@@ -131,6 +123,19 @@ class Loader:
             unfinished=tuple(number for number in wanted if number not in ended),
             seconds=time.monotonic() - started,
         )
+
+    def _compare(
+        self,
+        wanted: Sequence[int],
+        attempts: SliceAttempts,
+        on_retry: Callable[[SliceRetry], None],
+        patience: Callable[[], float],
+    ) -> None:
+        """Find out what is stored already; the keys of the batch are let go when this ends."""
+        comparison = attempts.comparison
+        ranges = self._run([partial(comparison.ranges, wanted)], attempts, on_retry, patience)
+        comparisons = [partial(comparison.compare, keys) for found in ranges for keys in found]
+        self._run(comparisons, attempts, on_retry, patience)
 
     def _run(
         self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import errors
 
-from node_import.database.failures import as_node_import_error
+from node_import.database.failures import UNAVAILABLE, as_node_import_error
 from node_import.loading.slice_transaction import NodesMoved
 
 
@@ -53,14 +53,11 @@ LOST = Trouble("the connection was lost", tries=6, first_pause=0.5, is_outage=Tr
 _RIVALS = (NodesMoved, errors.DeadlockDetected, errors.SerializationFailure)
 _LATE = (NoAnswer, errors.QueryCanceled, errors.LockNotAvailable)
 # psycopg calls everything OperationalError that is not the statement's fault: a server that goes
-# down, starts, or is short of something. A session that idled too long is a connection lost too,
-# and so is one to a server that has become a standby.
+# down, starts, or is short of something. A session that idled too long is a connection lost too.
 _LOST = (
     NoConnection,
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
+    *UNAVAILABLE,
     errors.IdleInTransactionSessionTimeout,
-    errors.ReadOnlySqlTransaction,
 )
 PASSING = (NodesMoved, NoAnswer, NoConnection, psycopg.Error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from node_import.contracts.error_codes import ErrorCode
 from node_import.jobs.dispatch import Dispatch
 from node_import.jobs.inbox import reopen
@@ -9,6 +11,12 @@ from node_import.jobs.runs import RunState
 from node_import_tests.integration.jobs.queue import Queue, jobs_of, long_ago, rest_is_over
 from node_import_tests.support.databases import TestDatabase
 from node_import_tests.support.tenants import Tenant, job_row, one, put, rows
+
+
+def run_from_the_ui(queue: Queue, database: TestDatabase, job: UUID) -> None:
+    """Somebody has started the job's partition by hand, and it is being imported."""
+    put(database, job, status="RUNNING", partition_key="q", dagster_run_id="from-the-ui")
+    queue.runs.submit(Dispatch("q", "from-the-ui", ()))
 
 
 def test_a_tick_that_died_before_its_runs_were_submitted(
@@ -62,8 +70,7 @@ def test_a_job_can_be_given_up_while_another_file_of_its_group_runs(
     """Its end does not need the group."""
     job, other = acme.file(), acme.file()
     [made] = queue.tick()
-    put(database, other, status="RUNNING", partition_key="q", dagster_run_id="from-the-ui")
-    queue.runs.submit(Dispatch("q", "from-the-ui", ()))
+    run_from_the_ui(queue, database, other)
     queue.runs.end(made.run_key)
     assert queue.tick(max_attempts=1) == []
     assert job_row(database, job)["status"] == "FAILED"
@@ -137,8 +144,7 @@ def test_a_file_that_has_to_wait_is_no_run_that_died(
     """A run that met another file of its group leaves its job in the queue, unharmed."""
     job, other = acme.file(), acme.file()
     [made] = queue.tick()
-    put(database, other, status="RUNNING", partition_key="q", dagster_run_id="from-the-ui")
-    queue.runs.submit(Dispatch("q", "from-the-ui", ()))
+    run_from_the_ui(queue, database, other)
     queue.run(made)
     assert queue.tick() == []
     put(database, other, status="COMPLETED")
